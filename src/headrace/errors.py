@@ -1,0 +1,325 @@
+"""Every error that Headrace raises, as one tree. A name says whose fault it is.
+
+    HeadraceError
+    ├── UsageError                     the calling program: wrong argument, order or setting
+    │   ├── ConfigurationError         no such provider or model, no key, a bad setting
+    │   ├── UnknownOption              an option that no model knows
+    │   ├── StreamingUnsupported       the model (or its endpoint) cannot stream
+    │   ├── MissingExtra               an optional dependency is not installed
+    │   └── ChannelClosed              sent to, or closed twice, after the end
+    ├── ProviderError                  the model's server: it refused, broke or fell silent
+    │   ├── ConnectionFailed           no connection, or it was reset before the first byte
+    │   ├── AuthenticationFailed       401, 403: the key is wrong or may not do this
+    │   ├── RequestRejected            other 4xx: the request itself was refused
+    │   ├── RateLimited                429: too many requests, or no quota left
+    │   ├── ProviderUnavailable        408, 409, 5xx: the provider's own trouble
+    │   ├── InvalidResponse            not the protocol: HTML, garbage, a redirect
+    │   ├── StreamTruncated            the transport ended without the provider's own end
+    │   └── DeadlineExceeded           connect, first content, gap or whole run took too long
+    ├── WireError                      bytes past a bound
+    │   ├── LineTooLong
+    │   └── EventTooLarge
+    ├── ToolError                      a tool: its arguments, its exception, its deadline
+    │   └── InvalidArguments           what the model sent does not fit the tool's schema
+    ├── ConsumerError                  whoever reads: too slow, or asks for what is gone
+    │   ├── BackpressureTimeout
+    │   ├── StreamTimeout              `with_timeout` ran out
+    │   └── ReplayGap                  events that retention has cut away
+    ├── LogConflict                    a stale writer: compare-and-append was refused
+    ├── LogTooLarge                    a run's log passed its bound
+    ├── RunFailed                      a view reached the terminal `error` event
+    └── RunCancelled                   a view reached the terminal `cancelled` event
+
+Each error has a stable `code` (snake_case, the word in an `error` event), a `message` for a
+person that names the value or limit, and a `hint` that says what to do, where there is
+something to do. `retryable` is true only where the same call may succeed a little later.
+"""
+
+from __future__ import annotations
+
+
+class HeadraceError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        code: A stable word for programs, such as ``rate_limited``.
+        message: One sentence for a person.
+        hint: What to do about it, or ``""``.
+        retryable: Whether the same call may succeed a little later.
+    """
+
+    code: str = "internal"
+    retryable: bool = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class UsageError(HeadraceError):
+    """The calling program did something that can never work."""
+
+    code = "usage"
+
+
+class ConfigurationError(UsageError):
+    """A provider, model, key or setting is unknown, missing or contradictory."""
+
+    code = "configuration"
+
+
+class UnknownOption(UsageError):
+    """An option that no model knows; the message lists the known ones."""
+
+    code = "unknown_option"
+
+
+class StreamingUnsupported(UsageError):
+    """The model cannot stream."""
+
+    code = "streaming_unsupported"
+
+
+class MissingExtra(UsageError):
+    """An optional dependency is not installed; the hint is the command that installs it."""
+
+    code = "missing_extra"
+
+
+class ChannelClosed(UsageError):
+    """Something was sent to a channel after its end."""
+
+    code = "channel_closed"
+
+
+class ProviderError(HeadraceError):
+    """The model's server refused, broke or fell silent.
+
+    Attributes:
+        provider: Who, as in the provider table (``openai``).
+        status: The HTTP status, where there was one.
+        retry_after: Seconds that the provider asked to wait, where it told.
+    """
+
+    code = "provider_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        provider: str = "",
+        status: int | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.provider = provider
+        self.status = status
+        self.retry_after = retry_after
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class ConnectionFailed(ProviderError):
+    """No connection could be made, or it broke before any answer."""
+
+    code = "connection_failed"
+    retryable = True
+
+
+class AuthenticationFailed(ProviderError):
+    """The provider refused the key (401, 403)."""
+
+    code = "authentication_failed"
+
+
+class RequestRejected(ProviderError):
+    """The provider refused the request itself (4xx)."""
+
+    code = "request_rejected"
+
+
+class RateLimited(ProviderError):
+    """Too many requests (429); not retryable when the quota is spent."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider's own trouble (408, 409, 5xx)."""
+
+    code = "provider_unavailable"
+    retryable = True
+
+
+class InvalidResponse(ProviderError):
+    """What came back is not the provider's protocol: HTML, garbage bytes, a redirect."""
+
+    code = "invalid_response"
+
+
+class StreamTruncated(ProviderError):
+    """The transport ended without the provider's own end of the answer (law 3)."""
+
+    code = "stream_truncated"
+    retryable = True
+
+
+class DeadlineExceeded(ProviderError):
+    """A wait took longer than its deadline (law 8).
+
+    Attributes:
+        wait: ``connect``, ``first_content``, ``gap`` or ``run``.
+        seconds: The deadline that ran out.
+    """
+
+    code = "deadline_exceeded"
+    retryable = True
+
+    def __init__(self, wait: str, seconds: float, *, provider: str = "", hint: str = "") -> None:
+        what = {
+            "connect": "connecting took",
+            "first_content": "no first content came for",
+            "gap": "no further content came for",
+            "run": "the run took",
+        }.get(wait, wait)
+        who = f"{provider}: " if provider else ""
+        super().__init__(
+            f"{who}{what} more than {seconds:g} s.",
+            hint=hint or f"Raise the deadline `{wait}` if such a wait is normal.",
+            provider=provider,
+        )
+        self.wait = wait
+        self.seconds = seconds
+
+
+class WireError(HeadraceError):
+    """Bytes went past a bound of a decoder."""
+
+    code = "wire_limit"
+
+
+class LineTooLong(WireError):
+    """One line is longer than the limit."""
+
+    code = "line_too_long"
+
+
+class EventTooLarge(WireError):
+    """One event is larger than the limit."""
+
+    code = "event_too_large"
+
+
+class ToolError(HeadraceError):
+    """A tool failed. Raise it in a tool to tell the model something in your own words."""
+
+    code = "tool_error"
+
+
+class InvalidArguments(ToolError):
+    """The model's arguments do not fit the tool's schema; the message lists every fault."""
+
+    code = "invalid_arguments"
+
+
+class ConsumerError(HeadraceError):
+    """The reader of a stream is too slow or asks for what is gone."""
+
+    code = "consumer_error"
+
+
+class BackpressureTimeout(ConsumerError):
+    """A reader took nothing for longer than its policy allows."""
+
+    code = "backpressure_timeout"
+
+
+class StreamTimeout(ConsumerError):
+    """`with_timeout` ran out before the stream ended."""
+
+    code = "stream_timeout"
+
+
+class ReplayGap(ConsumerError):
+    """The events asked for are no longer kept.
+
+    Attributes:
+        first: The first missing `seq`.
+        last: The last missing `seq`.
+    """
+
+    code = "replay_gap"
+
+    def __init__(self, first: int, last: int) -> None:
+        super().__init__(
+            f"Events {first} to {last} of this run are no longer kept.",
+            hint=f"Read on after {last}, or take the run's snapshot.",
+        )
+        self.first = first
+        self.last = last
+
+
+class LogConflict(HeadraceError):
+    """Compare-and-append was refused: someone else has written since (law 1)."""
+
+    code = "log_conflict"
+
+
+class LogTooLarge(HeadraceError):
+    """A run's log would pass its bound."""
+
+    code = "log_too_large"
+
+
+class RunFailed(HeadraceError):
+    """A view reached the terminal `error` event of its run.
+
+    `code`, `message` and `retryable` are the event's; `__cause__` is the original exception
+    when the run lived in this process.
+
+    Attributes:
+        partial: The answer's text so far.
+        run_id: The run.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        retryable: bool = False,
+        partial: str = "",
+        run_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
+        self.partial = partial
+        self.run_id = run_id
+
+
+class RunCancelled(HeadraceError):
+    """A view reached the terminal `cancelled` event of its run.
+
+    Attributes:
+        reason: Why, as given to `cancel`.
+        partial: The answer's text so far.
+        run_id: The run.
+    """
+
+    code = "cancelled"
+
+    def __init__(self, reason: str, *, partial: str = "", run_id: str = "") -> None:
+        super().__init__(
+            f"The run was cancelled: {reason}." if reason else "The run was cancelled."
+        )
+        self.reason = reason
+        self.partial = partial
+        self.run_id = run_id
