@@ -103,6 +103,7 @@ class ProviderError(HeadraceError):
         provider: Who, as in the provider table (``openai``).
         status: The HTTP status, where there was one.
         retry_after: Seconds that the provider asked to wait, where it told.
+        turn: The `headrace.models.assembler.Turn` so far, where a whole turn was asked for.
     """
 
     code = "provider_error"
@@ -121,6 +122,7 @@ class ProviderError(HeadraceError):
         self.provider = provider
         self.status = status
         self.retry_after = retry_after
+        self.turn: object | None = None
         if retryable is not None:
             self.retryable = retryable
 

@@ -1,0 +1,50 @@
+"""The programs that are measured: what each is called, and how it is started."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import environments
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measured program. `peer` names its environment; empty means this one."""
+
+    name: str
+    module: str
+    argument: str = ""
+    peer: str = ""
+    imports: str = ""
+    packages: tuple[str, ...] = ()
+
+    def python(self) -> Path:
+        return environments.python(self.peer) if self.peer else Path(sys.executable)
+
+
+FLOOR = Row("floor", "bench.floor", imports="asyncio, msgspec", packages=("msgspec",))
+AIOHTTP = Row("aiohttp", "bench.aiohttp_floor", imports="aiohttp", packages=("aiohttp",))
+ADAPTER = Row("headrace adapter", "bench.ours", "adapter")
+RUN_STREAM = Row(
+    "headrace run_stream", "bench.ours", "run_stream", imports="headrace", packages=("headrace",)
+)
+EVENTS = Row("headrace events", "bench.ours", "events")
+OURS = (FLOOR, AIOHTTP, ADAPTER, EVENTS, RUN_STREAM)
+PEERS = (
+    Row("openai", "bench.peers.openai", "", "openai", "openai", ("openai",)),
+    Row(
+        "openai-agents", "bench.peers.openai_agents", "", "openai-agents", "agents",
+        ("openai-agents", "openai"),
+    ),
+    Row(
+        "langchain", "bench.peers.langchain", "", "langchain", "langchain_openai",
+        ("langchain-openai", "langchain-core", "openai"),
+    ),
+    Row(
+        "pydantic-ai", "bench.peers.pydantic_ai", "", "pydantic-ai", "pydantic_ai",
+        ("pydantic-ai-slim", "openai"),
+    ),
+    Row("litellm", "bench.peers.litellm", "", "litellm", "litellm", ("litellm", "openai")),
+)  # fmt: skip

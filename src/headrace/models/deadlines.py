@@ -1,0 +1,118 @@
+"""Deadlines of a model call: every wait has one, only content resets the gap (law 8)."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+
+from msgspec import Struct
+
+
+class Deadlines(Struct, frozen=True):
+    """How long to wait for what, in seconds; None waits for ever.
+
+    Attributes:
+        connect: For the connection to the provider.
+        first_content: From the request to the first content.
+        gap: From one content to the next. Keep-alive bytes do not count as content.
+        tool: For one tool call.
+        run: For a whole run, or a whole model call outside one.
+    """
+
+    connect: float | None = 10.0
+    first_content: float | None = 120.0
+    gap: float | None = 60.0
+    tool: float | None = 60.0
+    run: float | None = 900.0
+
+
+class Watchdog:
+    """Interrupts the task that waits in `watch` when its time has run out.
+
+    One timer serves the whole stream: content only moves `due`, and the timer looks at it when
+    it fires. (Re-arming a timer at each content costs more than decoding the content.) Time that
+    the reader spends elsewhere does not count.
+
+    It interrupts by cancelling the task and taking the cancellation back, as `asyncio.timeout`
+    does; a cancel that comes from elsewhere at the same moment wins.
+    """
+
+    __slots__ = (
+        "_due",
+        "_expired",
+        "_handle",
+        "_left",
+        "_loop",
+        "_task",
+        "_whole",
+        "seconds",
+        "wait",
+    )
+
+    def __init__(self, run: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._whole = self._loop.time() + (inf if run is None else run)
+        self._due = inf
+        self._left = 0.0
+        self._handle: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[object] | None = None
+        self._expired = False
+        self.wait = ""
+        self.seconds = 0.0
+
+    def expect(self, wait: str, seconds: float | None) -> None:
+        """From now on `wait` may take `seconds`."""
+        self.wait, self.seconds = wait, seconds or 0.0
+        self._left = self._loop.time()
+        self._due = inf if seconds is None else self._left + seconds
+
+    def enter(self) -> None:
+        """The current task begins to wait."""
+        now = self._loop.time()
+        self._due += now - self._left
+        self._task = asyncio.current_task()
+        due = min(self._due, self._whole)
+        if due is not inf and (self._handle is None or self._handle.when() > due):
+            self._arm(due)
+
+    def leave(self, content: bool, gap: float | None) -> None:
+        """The wait is over; `content` says whether it brought any."""
+        self._task = None
+        if content:
+            self.expect("gap", gap)
+        else:
+            self._left = self._loop.time()
+
+    def expired(self) -> bool:
+        """Whether the cancellation that just arrived is ours; takes it back if so."""
+        task, self._task = self._task, None
+        if not self._expired or task is None:
+            return False
+        self._expired = False
+        return task.uncancel() == 0
+
+    @property
+    def whole_is_over(self) -> bool:
+        """Whether the time of the whole call has run out."""
+        return self._loop.time() >= self._whole
+
+    def stop(self) -> None:
+        """Let go of the timer."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _arm(self, due: float) -> None:
+        self.stop()
+        self._handle = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._handle = None
+        if self._task is None:
+            return  # the reader is elsewhere; `enter` arms again
+        due = min(self._due, self._whole)
+        if self._loop.time() < due:
+            self._arm(due)
+        else:
+            self._expired = True
+            self._task.cancel()

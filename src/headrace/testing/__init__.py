@@ -1,0 +1,1 @@
+"""What helps to test programs that are built on Headrace; take each thing from its module."""
