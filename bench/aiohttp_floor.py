@@ -1,4 +1,4 @@
-"""aiohttp and the floor's typed decode alone: what Headrace's HTTP client costs without Headrace."""
+"""aiohttp and the floor's typed decode alone: Headrace's HTTP client without Headrace."""
 
 from __future__ import annotations
 

@@ -21,6 +21,9 @@ WORDS = (
     " turns", " the", " mill", ".",
 )  # fmt: skip
 
+# A very long answer is plain ASCII, so that its text takes one byte of memory a character.
+PLAIN_WORDS = tuple(word for word in WORDS if word.isascii())
+
 HEAD = (
     b"HTTP/1.1 200 OK\r\n"
     b"content-type: text/event-stream; charset=utf-8\r\n"
@@ -29,15 +32,16 @@ HEAD = (
 )
 
 
-def words(count: int) -> list[str]:
+def words(count: int, cycle: tuple[str, ...] = WORDS) -> list[str]:
     """The texts of a body of `count` content chunks."""
-    whole, rest = divmod(count, len(WORDS))
-    return list(WORDS) * whole + list(WORDS[:rest])
+    whole, rest = divmod(count, len(cycle))
+    return list(cycle) * whole + list(cycle[:rest])
 
 
-def chars(count: int) -> int:
+def chars(count: int, cycle: tuple[str, ...] = WORDS) -> int:
     """How many characters a whole answer of `count` content chunks has."""
-    return sum(map(len, words(count)))
+    whole, rest = divmod(count, len(cycle))
+    return sum(map(len, cycle)) * whole + sum(map(len, cycle[:rest]))
 
 
 def http_chunk(data: bytes) -> bytes:

@@ -195,7 +195,7 @@ async def memory(program: Program, task: dict[str, Any]) -> dict[str, float]:
     """Resident memory early and late in one long answer."""
     early, total = task["early"], task["chunks"]
     await program.open(f"{task['base']}/long{total}/v1")
-    marks = {bodies.chars(n): n for n in (early, total)}
+    marks = {bodies.chars(n, bodies.PLAIN_WORDS): n for n in (early, total)}
     found: dict[int, float] = {}
     chars = 0
 

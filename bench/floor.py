@@ -99,7 +99,8 @@ class Connection(asyncio.Protocol):
 
 class Floor(client.Program):
     async def open(self, base_url: str) -> None:
-        self.parts = urlsplit(base_url)
+        parts = urlsplit(base_url)
+        self.host, self.port = parts.hostname or "", parts.port or 80
         self.request = request(base_url)
         self.idle: list[Connection] = []
 
@@ -107,8 +108,7 @@ class Floor(client.Program):
         if self.idle:
             return self.idle.pop()
         loop = asyncio.get_running_loop()
-        host, port = self.parts.hostname, self.parts.port
-        return (await loop.create_connection(Connection, host, port))[1]
+        return (await loop.create_connection(Connection, self.host, self.port))[1]
 
     async def read(self, seen: client.Seen | None) -> int:
         connection = await self.connection()

@@ -75,9 +75,8 @@ def import_ms(row: Row, rounds: int) -> float:
 
 
 def _cpu_ms(python: str, code: str) -> float:
-    process = subprocess.Popen(
-        [python, "-c", code], cwd=environments.HOME, env=environments.variables()
-    )
+    # -I: the working directory is not searched, so both imports look in the same places.
+    process = subprocess.Popen([python, "-I", "-c", code], env=environments.variables())
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -23,7 +23,9 @@ from bench import bodies
 from bench.client import pin, quantile
 
 TICK = 0.001  # seconds; paced connections are dealt out over the ticks of a period
-SLICE = 50 * len(bodies.WORDS)  # chunks that a long body writes between two looks at the buffer
+SLICE = 50 * len(
+    bodies.PLAIN_WORDS
+)  # chunks that a long body writes between two looks at the buffer
 ROUTE = re.compile(rb"/(flat|first|paced|long)(\d*)(?:x(\d+))?/")
 
 
@@ -89,14 +91,15 @@ class Replay(asyncio.Protocol):
     async def long(self, count: int) -> None:
         """Write `count` chunks in slices, waiting whenever the client is slower."""
         whole, rest = divmod(count, SLICE)
-        part = b"".join(map(bodies.content_event, bodies.words(SLICE)))
+        part = b"".join(map(bodies.content_event, bodies.words(SLICE, bodies.PLAIN_WORDS)))
         self.transport.write(bodies.opening())
         for _ in range(whole):
             await self.writable.wait()
             if self.closed:
                 return
             self.transport.write(part)
-        self.transport.write(b"".join(map(bodies.content_event, bodies.words(rest))))
+        remaining = bodies.words(rest, bodies.PLAIN_WORDS)
+        self.transport.write(b"".join(map(bodies.content_event, remaining)))
         self.transport.write(bodies.ending(count))
 
 

@@ -9,9 +9,7 @@ from bench import client
 
 class LangChain(client.Program):
     async def open(self, base_url: str) -> None:
-        self.chat = ChatOpenAI(
-            model=client.MODEL, base_url=base_url, api_key="test", max_retries=0
-        )
+        self.chat = ChatOpenAI(model=client.MODEL, base_url=base_url, api_key="test", max_retries=0)
 
     async def watch(self, seen: client.Seen) -> None:
         async for chunk in self.chat.astream(client.PROMPT):

@@ -19,10 +19,8 @@ from headrace.models.deltas import (
     ToolCallDelta,
     UsageDelta,
 )
+from headrace.text import TextBuffer
 from headrace.usage import Usage
-
-_JOIN_AT = 1024
-"""Pieces kept apart before they are joined: a million one-word pieces would cost 60 MB."""
 
 
 class Turn(Struct, frozen=True):
@@ -45,29 +43,6 @@ class Turn(Struct, frozen=True):
     usage: Usage | None
     error: ProviderError | None
     message: Message
-
-
-class TextBuffer:
-    """A growing text: appending is cheap, memory is that of the text."""
-
-    __slots__ = ("_blocks", "_pieces")
-
-    def __init__(self) -> None:
-        self._blocks: list[str] = []
-        self._pieces: list[str] = []
-
-    def append(self, piece: str) -> None:
-        """Add a piece."""
-        self._pieces.append(piece)
-        if len(self._pieces) >= _JOIN_AT:
-            self._blocks.append("".join(self._pieces))
-            self._pieces.clear()
-
-    def __bool__(self) -> bool:
-        return bool(self._pieces or self._blocks)
-
-    def __str__(self) -> str:
-        return "".join(self._blocks) + "".join(self._pieces)
 
 
 class _Call:

@@ -13,7 +13,7 @@ def encode_event(
     data: str,
     *,
     event: str | None = None,
-    id: str | None = None,  # noqa: A002 - the field's own name
+    id: str | None = None,
     retry_ms: int | None = None,
 ) -> bytes:
     """Return one whole event, with the blank line that dispatches it.

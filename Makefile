@@ -1,0 +1,72 @@
+# Headrace: `make run` to try it, `make test` to check it, `make help` for the rest.
+#
+# A machine needs make and either Python 3.11 or later, or uv. Everything else is installed into
+# .venv/ (and .tools/, if uv is missing) of this directory; nothing outside it is touched.
+#
+#   make run ARGS="--model openai"      more arguments for `headrace chat`
+#   make test TESTS="tests/wire -k sse" some of the tests
+#   make test PYTHON=3.13               another Python; the environment is made again
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?=
+ARGS ?=
+TESTS ?=
+
+BIN := .venv/bin
+UV := .tools/uv
+
+# The environment is this directory's own, whatever is active around it.
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH UV_PYTHON
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_NO_PROGRESS := 1
+
+VERSION := $(if $(PYTHON),-on-$(subst /,_,$(PYTHON)))
+# uv makes .venv again for another Python, and these stamps go with it.
+READY_TO_RUN := .venv/ready-to-run$(VERSION)
+READY_TO_DEVELOP := .venv/ready-to-develop$(VERSION)
+SYNC := $(UV) sync --quiet --frozen $(if $(PYTHON),--python $(PYTHON))
+SOURCES := src tests bench examples
+
+.PHONY: run test fmt bench clean help
+
+run: $(READY_TO_RUN) ## set everything up and chat with the embedded model
+	@$(BIN)/headrace chat --model demo $(ARGS)
+
+test: $(READY_TO_DEVELOP) ## set up the development environment and run every check
+	@echo "format" && $(BIN)/ruff format --quiet --check $(SOURCES) || \
+		{ echo "Some files are not formatted: run \`make fmt\`." >&2; exit 1; }
+	@echo "lint" && $(BIN)/ruff check --quiet $(SOURCES)
+	@echo "types" && $(BIN)/mypy --no-error-summary
+	@echo "floors, tests, doc snippets, examples" && $(BIN)/pytest -q $(TESTS)
+
+bench: $(READY_TO_DEVELOP) ## measure against the floor and the peers, write docs/benchmarks.md
+	@$(BIN)/python -m bench.run $(ARGS)
+
+fmt: $(READY_TO_DEVELOP) ## format the sources and fix what can be fixed by itself
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --quiet --fix $(SOURCES)
+
+clean: ## remove everything that these commands have made
+	rm -rf .venv .tools .bench dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+# `--inexact` leaves the development tools where they are, if they are there.
+$(READY_TO_RUN): pyproject.toml uv.lock | $(UV)
+	@echo "Installing Headrace into .venv (once) …" >&2
+	@$(SYNC) --no-dev --inexact
+	@touch $@
+
+$(READY_TO_DEVELOP): pyproject.toml uv.lock | $(UV)
+	@echo "Installing the development environment into .venv (once) …" >&2
+	@$(SYNC)
+	@touch $(READY_TO_RUN) $@
+
+# uv of the machine, or a private one made with any Python that is new enough.
+$(UV):
+	@.ci/find-uv $@

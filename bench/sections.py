@@ -1,0 +1,265 @@
+"""What is measured, and against which target: each section gives a table and its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench import bodies
+from bench.measure import Result, import_ms, measure, median, median_ratio, server_stats
+from bench.rows import ADAPTER, AIOHTTP, EVENTS, FLOOR, RUN_STREAM, Row
+
+SAMPLES = dict[Row, list[Result]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure, of which programs."""
+
+    base: str
+    programs: tuple[Row, ...]
+    rounds: int = 5
+    import_rounds: int = 9
+    cpu_seconds: float = 0.7
+    requests: int = 100
+    paced_seconds: float = 10.0
+    long_chunks: int = 1_000_000
+
+    def of(self, *wanted: Row) -> list[Row]:
+        """Those of `wanted` that were asked for."""
+        return [row for row in wanted if row in self.programs]
+
+    def peers(self) -> list[Row]:
+        return [row for row in self.programs if row.peer]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A target and what was measured for it; `None` was not measured, and does not pass."""
+
+    what: str
+    limit: float
+    unit: str
+    measured: float | None
+
+    @property
+    def passed(self) -> bool:
+        return self.measured is not None and self.measured <= self.limit
+
+
+@dataclass
+class Section:
+    title: str
+    note: str
+    header: Sequence[str]
+    lines: list[list[str]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def number(value: float | None, form: str = ".1f") -> str:
+    return "failed" if value is None else format(value, form)
+
+
+def sample(plan: Plan, programs: Sequence[Row], task: Result, rounds: int, key: str) -> SAMPLES:
+    """Measure every program once a round, there and back, saying each figure as it comes."""
+    found: SAMPLES = {row: [] for row in programs}
+    for turn in range(rounds):
+        for row in programs if turn % 2 == 0 else reversed(programs):
+            result = measure(row, {**task, "base": plan.base})
+            found[row].append(result)
+            said = result["error"] if "error" in result else f"{result[key]:.2f} {key}"
+            print(f"  round {turn + 1}/{rounds}  {row.name:20} {said}", flush=True)
+    return found
+
+
+def failures(found: SAMPLES) -> list[str]:
+    """One line for each program that failed, with its last error."""
+    lines = []
+    for row, results in found.items():
+        errors = [r["error"] for r in results if "error" in r]
+        errors += [
+            f"{r['failed']} streams ended in {r['first_failure']}"
+            for r in results
+            if r.get("failed")
+        ]
+        if errors:
+            lines.append(f"{row.name}: {errors[-1]}")
+    return lines
+
+
+def flat(plan: Plan) -> Section:
+    """CPU per chunk, flat out."""
+    task = {"mode": "flat", "warm_up": 2, "seconds": plan.cpu_seconds}
+    found = sample(plan, plan.programs, task, plan.rounds, "us_per_chunk")
+    ratios = {r: median_ratio(s, found[FLOOR], "us_per_chunk") for r, s in found.items()}
+    section = Section(
+        "Flat out",
+        f"One answer of {bodies.FLAT_CHUNKS:,} chunks after another, each written at once by the "
+        "server: CPU time of the client's process for a chunk.",
+        ["program", "µs of CPU a chunk", "to the floor"],
+        [
+            [r.name, number(median(s, "us_per_chunk"), ".2f"), number(ratios[r])]
+            for r, s in found.items()
+        ],
+        failures=failures(found),
+    )
+    limits = [(ADAPTER, 3.0), (EVENTS, 6.0), (RUN_STREAM, 6.0)]
+    for row, limit in limits:
+        if row in found:
+            what = f"flat out, {row.name}: CPU a chunk to the floor's"
+            section.checks.append(Check(what, limit, "times", ratios[row]))
+    return section
+
+
+def ttft(plan: Plan) -> Section:
+    """Time to the first token."""
+    task = {"mode": "ttft", "requests": plan.requests}
+    found = sample(plan, plan.programs, task, plan.rounds, "ms_p50")
+    floor = found[FLOOR]
+    added: dict[Row, float | None] = {}
+    for row, results in found.items():
+        pairs = [
+            {"ms": r["ms_p50"] - f["ms_p50"]}
+            for r, f in zip(results, floor, strict=True)
+            if "ms_p50" in r and "ms_p50" in f
+        ]
+        added[row] = median(pairs, "ms")
+    section = Section(
+        "Time to the first token",
+        f"{plan.requests} requests one after another over a kept connection; the server sends the "
+        "first chunk at once and the others 2 ms later. Wall time from the call to the text.",
+        ["program", "p50 ms", "p99 ms", "p50 over the floor, ms"],
+        [
+            [
+                row.name,
+                number(median(s, "ms_p50"), ".2f"),
+                number(median(s, "ms_p99"), ".2f"),
+                number(added[row], "+.2f"),
+            ]
+            for row, s in found.items()
+        ],
+        failures=failures(found),
+    )
+    for row in plan.of(RUN_STREAM):
+        what = f"time to the first token over the floor, p50, {row.name}"
+        section.checks.append(Check(what, 0.6, "ms", added[row]))
+    return section
+
+
+def footprint(plan: Plan) -> Section:
+    """Import time and resident memory."""
+    task = {"mode": "rss"}
+    found = sample(plan, plan.programs, task, min(3, plan.rounds), "mib")
+    imports: dict[Row, float] = {}
+    for row in plan.programs:
+        if row.imports:
+            imports[row] = import_ms(row, plan.import_rounds)
+            print(f"  import {row.imports:20} {imports[row]:.0f} ms", flush=True)
+    section = Section(
+        "Import and memory",
+        "CPU time of the import over that of bare Python; resident memory of the process after "
+        f"one answer of {bodies.FLAT_CHUNKS:,} chunks (the bench's own few modules with it).",
+        ["program", "import", "ms of CPU", "resident MiB"],
+        [
+            [
+                row.name,
+                f"`import {row.imports}`" if row.imports else "",
+                number(imports[row], ".0f") if row in imports else "",
+                number(median(s, "mib"), ".0f"),
+            ]
+            for row, s in found.items()
+        ],
+        failures=failures(found),
+    )
+    for row in plan.of(RUN_STREAM):
+        section.checks.append(Check("`import headrace` over bare Python", 90, "ms", imports[row]))
+        what = "resident memory after one answer"
+        section.checks.append(Check(what, 50, "MiB", median(found[row], "mib")))
+    return section
+
+
+def paced(plan: Plan) -> Section:
+    """Many live streams in one process."""
+    task: Result = {"mode": "paced", "streams": 500, "rate": 50, "ramp": 2.0, "limit": 60}
+    task["seconds"] = plan.paced_seconds
+    server_stats(plan.base)
+    found = sample(plan, plan.of(AIOHTTP, RUN_STREAM), task, plan.rounds, "us_per_chunk")
+    server = server_stats(plan.base)["late_ms_p99"]
+    found |= sample(plan, plan.peers(), task, 1, "us_per_chunk")
+    floor = found[AIOHTTP]
+    ratios = {r: median_ratio(s, floor[: len(s)], "us_per_chunk") for r, s in found.items()}
+    section = Section(
+        "500 live streams at 50 chunks a second, one process",
+        "Lateness is from when the server was due to send a chunk to when the caller has its "
+        f"text; the server itself was up to {server:.1f} ms late (p99) beside the first two rows. "
+        f"Peers have one round; who falls behind is read for some {task['limit']} s and then cut off, "
+        "and *read* says how much of the answers had come by then. Their lateness would go on "
+        "growing with the length of the answers.",
+        ["program", "µs of CPU a chunk", "to aiohttp", "late p50 ms", "late p99 ms", "read",
+         "peak MiB"],
+        [
+            [
+                row.name,
+                number(median(s, "us_per_chunk")),
+                number(ratios[row], ".2f"),
+                number(median(s, "late_ms_p50"), ",.1f"),
+                number(median(s, "late_ms_p99"), ",.1f"),
+                number(median(s, "read_share"), ".0%"),
+                number(median(s, "peak_mib"), ",.0f"),
+            ]
+            for row, s in found.items()
+        ],
+        failures=failures(found),
+    )  # fmt: skip
+    for row in plan.of(RUN_STREAM):
+        what = f"paced, {row.name}: CPU a chunk to that of aiohttp and typed decode alone"
+        section.checks.append(Check(what, 1.6, "times", ratios[row]))
+        late = median(found[row], "late_ms_p99")
+        section.checks.append(Check(f"paced, {row.name}: lateness p99", 20, "ms", late))
+    return section
+
+
+def memory(plan: Plan) -> Section:
+    """One very long answer."""
+    total, early = plan.long_chunks, plan.long_chunks // 10
+    task = {"mode": "memory", "chunks": total, "early": early}
+    found = sample(plan, plan.of(FLOOR, ADAPTER, RUN_STREAM), task, 1, "late_mib")
+    text = bodies.chars(total, bodies.PLAIN_WORDS) / 2**20
+    growth = {
+        row: results[0]["late_mib"] - results[0]["early_mib"]
+        if "late_mib" in results[0]
+        else None
+        for row, results in found.items()
+    }  # fmt: skip
+    section = Section(
+        f"One answer of {total:,} chunks",
+        f"Resident memory when {early:,} chunks had been read and when all had. The answer's own "
+        f"text, which a run keeps, is {text:.1f} MiB.",
+        ["program", f"MiB at {early:,}", f"MiB at {total:,}", "growth", "peak MiB"],
+        [
+            [
+                row.name,
+                number(median(s, "early_mib")),
+                number(median(s, "late_mib")),
+                number(growth[row], "+.1f"),
+                number(median(s, "peak_mib")),
+            ]
+            for row, s in found.items()
+        ],
+        failures=failures(found),
+    )
+    for row, limit in ((ADAPTER, 2.0), (RUN_STREAM, 16.0)):
+        if row in found:
+            what = f"growth from {early:,} to {total:,} chunks, {row.name}"
+            section.checks.append(Check(what, limit, "MiB", growth[row]))
+    return section
+
+
+SECTIONS: dict[str, Callable[[Plan], Section]] = {
+    "flat": flat,
+    "ttft": ttft,
+    "footprint": footprint,
+    "paced": paced,
+    "memory": memory,
+}

@@ -1,0 +1,252 @@
+"""Fold: a run's log made into its state. Pure; every view and wire agrees with it (law 10)."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from copy import copy
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from headrace.events import (
+    Answer,
+    Cancelled,
+    Complete,
+    Error,
+    Event,
+    FinishReason,
+    Retract,
+    RunStart,
+    StepEnd,
+    StepStart,
+    Thought,
+    Token,
+    ToolEnd,
+    ToolProgress,
+    ToolStart,
+)
+from headrace.messages import Message, ToolResult
+from headrace.text import TextBuffer
+from headrace.usage import Metrics, Receipt, Usage
+
+Status = Literal["running", "complete", "error", "cancelled"]
+
+
+class ToolState(Struct):
+    """One tool call of the run's own agent or a sub-agent's.
+
+    Attributes:
+        call_id: The call.
+        name: The tool.
+        input: Its arguments.
+        output: Its result as text, None while it runs.
+        error: What failed, if it did.
+        duration_ms: How long it ran, None while it runs.
+        progress: What it last said of itself.
+        seq: Of its `tool_start`.
+        agent: Path of the agent that called it.
+    """
+
+    call_id: str
+    name: str
+    input: Any
+    seq: int
+    agent: str = ""
+    output: str | None = None
+    error: str | None = None
+    duration_ms: float | None = None
+    progress: str | None = None
+
+
+class RunState(Struct):
+    """Where a run stands.
+
+    Attributes:
+        run_id: The run.
+        agent_name: Its agent.
+        model: Its model.
+        status: ``running``, ``complete``, ``error`` or ``cancelled``.
+        last_seq: The last event folded in.
+        text: The answer's text: the root agent's tokens that still stand.
+        reasoning: Its reasoning that still stands.
+        steps: Number of model calls begun.
+        tools: The tool calls that still stand, in order of their start.
+        messages: What the run added to the conversation.
+        usage: The sum over ended steps; the terminal event's once there.
+        finish_reason: None while it runs.
+        output: The structured output, if any.
+        error_code: The terminal error's code.
+        error_message: The terminal error's message.
+        cancel_reason: The terminal cancel's reason.
+        metrics: From the terminal event.
+        receipt: From a terminal `cancelled`.
+    """
+
+    run_id: str = ""
+    agent_name: str = ""
+    model: str = ""
+    session: str | None = None
+    status: Status = "running"
+    last_seq: int = 0
+    text: str = ""
+    reasoning: str = ""
+    steps: int = 0
+    tools: list[ToolState] = []
+    messages: list[Message] = []
+    usage: Usage = Usage()
+    finish_reason: FinishReason | None = None
+    output: Any = None
+    answer: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    cancel_reason: str | None = None
+    metrics: Metrics | None = None
+    receipt: Receipt | None = None
+
+
+class _Tape:
+    """Text with the `seq` of each piece, so that a retract cuts exactly. 16 bytes a piece."""
+
+    def __init__(self) -> None:
+        self._text = TextBuffer()
+        self._seqs = array("q")
+        self._starts = array("q")
+        self._chars = 0
+
+    def add(self, seq: int, piece: str) -> None:
+        self._seqs.append(seq)
+        self._starts.append(self._chars)
+        self._text.append(piece)
+        self._chars += len(piece)
+
+    def retract(self, since: int) -> None:
+        at = bisect_left(self._seqs, since)
+        if at < len(self._seqs):
+            self._chars = self._starts[at]
+            self._text.cut(self._chars)
+            del self._seqs[at:], self._starts[at:]
+
+    def __str__(self) -> str:
+        return str(self._text)
+
+
+class Folder:
+    """Folds events one after the other."""
+
+    def __init__(self) -> None:
+        self._state = RunState()
+        self._text = _Tape()
+        self._reasoning = _Tape()
+        self._tools: dict[tuple[str, str], ToolState] = {}
+        self._messages: list[tuple[int, Message]] = []
+
+    def add(self, event: Event) -> None:
+        """Fold in the next event."""
+        self._state.last_seq = event.seq
+        match event:
+            case Token():
+                if not event.agent:
+                    self._text.add(event.seq, event.content)
+            case Thought():
+                if not event.agent:
+                    self._reasoning.add(event.seq, event.content)
+            case StepStart() | StepEnd():
+                self._step(event)
+            case ToolStart() | ToolProgress() | ToolEnd():
+                self._tool(event)
+            case Retract():
+                self._retract(event)
+            case _:
+                self._whole_run(event)
+
+    def state(self) -> RunState:
+        """The state so far; later `add`s do not change it."""
+        state = self._state
+        tools = sorted(self._tools.values(), key=lambda tool: tool.seq)
+        state.text = str(self._text)
+        state.reasoning = str(self._reasoning)
+        state.tools = [copy(tool) for tool in tools]
+        state.messages = [message for _, message in self._messages]
+        self._state = copy(state)
+        return state
+
+    def _step(self, event: StepStart | StepEnd) -> None:
+        if isinstance(event, StepStart):
+            if not event.agent:
+                self._state.steps = max(self._state.steps, event.step)
+            return
+        self._state.usage = self._state.usage + event.usage
+        # A failed step's message is no part of the conversation: the step is asked again.
+        if not event.agent and event.finish_reason not in ("error", "cancelled"):
+            self._messages.append((event.seq, event.message))
+
+    def _tool(self, event: ToolStart | ToolProgress | ToolEnd) -> None:
+        key = (event.agent, event.call_id)
+        if isinstance(event, ToolStart):
+            self._tools[key] = ToolState(
+                event.call_id, event.name, event.input, event.seq, event.agent
+            )
+            return
+        tool = self._tools.get(key)
+        if tool is None:
+            return  # withdrawn
+        if isinstance(event, ToolProgress):
+            tool.progress = event.content
+            return
+        tool.output, tool.error, tool.duration_ms = event.output, event.error, event.duration_ms
+        if not event.agent:
+            self._result(event)
+
+    def _result(self, event: ToolEnd) -> None:
+        """Tool results of one step share a message, in the order of the calls."""
+        result = ToolResult(event.call_id, event.name, event.output, event.error is not None)
+        if self._messages and self._messages[-1][1].role == "tool":
+            seq, message = self._messages.pop()
+            results = [p for p in message.content if isinstance(p, ToolResult)]
+        else:
+            seq, results = event.seq, []
+        asked = [c.id for c in self._messages[-1][1].tool_calls] if self._messages else []
+        order = {call_id: i for i, call_id in enumerate(asked)}
+        results = sorted([*results, result], key=lambda r: order.get(r.call_id, len(order)))
+        self._messages.append((seq, Message.tool(*results)))
+
+    def _retract(self, event: Retract) -> None:
+        if not event.agent:
+            self._text.retract(event.since)
+            self._reasoning.retract(event.since)
+            self._messages = [(seq, m) for seq, m in self._messages if seq < event.since]
+        self._tools = {
+            key: tool
+            for key, tool in self._tools.items()
+            if key[0] != event.agent or tool.seq < event.since
+        }
+
+    def _whole_run(self, event: Event) -> None:
+        state = self._state
+        match event:
+            case RunStart():
+                state.run_id, state.agent_name = event.run_id, event.agent_name
+                state.model, state.session = event.model, event.session
+            case Answer():
+                state.answer = event.content
+            case Complete():
+                state.status, state.finish_reason = "complete", event.finish_reason
+                state.usage, state.metrics, state.output = event.usage, event.metrics, event.output
+            case Error():
+                state.status, state.finish_reason = "error", "error"
+                state.usage, state.metrics = event.usage or state.usage, event.metrics
+                state.error_code, state.error_message = event.code, event.message
+            case Cancelled():
+                state.status, state.finish_reason = "cancelled", "cancelled"
+                state.usage, state.metrics = event.usage, event.metrics
+                state.cancel_reason, state.receipt = event.reason, event.receipt
+
+
+def fold(events: Iterable[Event]) -> RunState:
+    """The state that a log (from its first event on) makes; equal for joined deltas."""
+    folder = Folder()
+    for event in events:
+        folder.add(event)
+    return folder.state()

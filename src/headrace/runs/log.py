@@ -1,0 +1,135 @@
+"""A run's log in memory: compare-and-append, read after, wait for more."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import attrgetter
+
+from headrace.errors import LogConflict, LogTooLarge
+from headrace.events import TERMINAL, Event
+from headrace.runs.policies import join_deltas, pending_chars
+
+MAX_LOG = 50 * 1024 * 1024
+"""Bytes that one run's log may hold, counted as `EVENT_COST` an event and its text."""
+
+EVENT_COST = 96
+"""What an event costs besides its text, in bytes: measured on CPython 3.11."""
+
+_UNREAD_MAX = 4096
+"""Unread events of a private log from which on it joins them."""
+
+_seq = attrgetter("seq")
+
+
+class Log:
+    """The ordered events of one run.
+
+    Args:
+        private: The run has at most one viewer, there from the start. Such a log forgets what
+            its viewer has read and joins what it has not, so that its memory stays that of the
+            unread text however long the stream.
+        max_bytes: The bound of a log that is kept whole.
+    """
+
+    def __init__(self, *, private: bool = False, max_bytes: int = MAX_LOG) -> None:
+        self.last_seq = 0
+        self.ended = False
+        self._private = private
+        self._events: list[Event] = []
+        self._whole = True
+        self._forgotten = 0
+        self._bytes = 0
+        self._max_bytes = max_bytes
+        self._room = _UNREAD_MAX
+        self._waiters: _Waiters = []
+        self._end_waiters: _Waiters = []
+
+    def append(self, expected_last_seq: int, events: Sequence[Event]) -> None:
+        """Add events that follow `expected_last_seq` without a gap, and wake who waits.
+
+        Raises:
+            LogConflict: someone else has written since, or the log has ended.
+            LogTooLarge: the log would pass its bound; a terminal event always fits.
+        """
+        if expected_last_seq != self.last_seq or self.ended:
+            raise LogConflict(
+                f"The log stands at {self.last_seq}{' and has ended' if self.ended else ''}; "
+                f"an append after {expected_last_seq} was refused."
+            )
+        if not events:
+            return
+        last = events[-1]
+        ends = isinstance(last, TERMINAL)
+        if self._private:
+            self._make_room()
+        else:
+            self._count(events, ends)
+        self._events.extend(events)
+        self.last_seq = last.seq
+        self.ended = ends
+        if self._waiters:
+            _wake(self._waiters)
+        if ends:
+            _wake(self._end_waiters)
+
+    def read(self, after: int) -> list[Event]:
+        """The events with a `seq` above `after`, joined where a private log has joined them."""
+        if after >= self.last_seq:
+            return []
+        if self._whole:
+            return self._events[max(0, after - self._forgotten) :]
+        return self._events[bisect_right(self._events, after, key=_seq) :]
+
+    async def wait(self, after: int) -> None:
+        """Return when there is something after `after`, or the log has ended."""
+        if self.last_seq <= after and not self.ended:
+            await _wait_in(self._waiters)
+
+    async def wait_end(self) -> None:
+        """Return when the log has ended."""
+        if not self.ended:
+            await _wait_in(self._end_waiters)
+
+    def forget(self, upto: int) -> None:
+        """A private log's viewer has read `upto`: drop it."""
+        if self._private and upto >= self.last_seq:
+            self._events.clear()
+            self._whole = True
+            self._forgotten = self.last_seq
+
+    def _make_room(self) -> None:
+        if len(self._events) >= self._room:
+            self._events = join_deltas(self._events)
+            self._whole = False
+            self._room = max(_UNREAD_MAX, 2 * len(self._events))  # joining stays linear
+
+    def _count(self, events: Sequence[Event], ends: bool) -> None:
+        size = EVENT_COST * len(events) + pending_chars(events)
+        if self._bytes + size > self._max_bytes and not ends:
+            raise LogTooLarge(
+                f"The run's log would pass {self._max_bytes} bytes.",
+                hint="Bound the answer with max_tokens or max_steps.",
+            )
+        self._bytes += size
+
+
+_Waiters = list[asyncio.Future[None]]
+
+
+async def _wait_in(waiters: _Waiters) -> None:
+    waiter = asyncio.get_running_loop().create_future()
+    waiters.append(waiter)
+    try:
+        await waiter
+    finally:
+        if waiter.cancelled() and waiter in waiters:
+            waiters.remove(waiter)
+
+
+def _wake(waiters: _Waiters) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+    waiters.clear()

@@ -1,0 +1,277 @@
+"""A run: one task, one writer, one log, one end."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import TracebackType
+from typing import Any
+
+from msgspec import Struct
+
+from headrace.errors import DeadlineExceeded, HeadraceError, RunCancelled, RunFailed, UsageError
+from headrace.events import (
+    Answer,
+    Cancelled,
+    Complete,
+    Error,
+    Event,
+    FinishReason,
+    RunStart,
+    Token,
+)
+from headrace.messages import Message
+from headrace.runs.fold import RunState, fold
+from headrace.runs.log import Log
+from headrace.runs.response import Response
+from headrace.runs.viewer import Viewer
+from headrace.runs.writer import Writer
+from headrace.usage import Receipt
+
+CANCEL_GRACE = 5.0
+"""Seconds that a cancelled driver may take to let go before its end is written without it."""
+
+
+class Outcome(Struct, frozen=True):
+    """What a driver returns when it ended well."""
+
+    finish_reason: FinishReason
+    messages: tuple[Message, ...]
+    output: Any = None
+
+
+Driver = Callable[[Writer], Awaitable[Outcome]]
+"""Does the run's work: writes its events, closes what it opened, returns the outcome.
+
+It writes every pair's end before it returns or raises; the run writes the first and the last.
+"""
+
+
+class RunInfo(Struct, frozen=True):
+    """What a run's first event tells of it."""
+
+    agent_name: str
+    model: str
+    session: str | None = None
+    parent: str | None = None
+
+
+def new_run_id() -> str:
+    """A fresh id that no one can guess: 128 random bits."""
+    return "run_" + secrets.token_urlsafe(16)
+
+
+class Run:
+    """One execution of an agent.
+
+    It starts when it is entered (``async with``) or first read. Leaving the context before its
+    end cancels it. Everything that can be seen of it is a cursor over its log.
+
+    Args:
+        driver: Does the work.
+        info: What `run_start` tells.
+        deadline: Seconds that the whole run may take; None for ever.
+        private: At most one viewer, there from the start (see `Log`).
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        info: RunInfo,
+        *,
+        deadline: float | None = 900.0,
+        private: bool = False,
+    ) -> None:
+        self.id = new_run_id()
+        self.info = info
+        self._driver = driver
+        self._deadline = deadline
+        self._private = private
+        self._log = Log(private=private)
+        self._task: asyncio.Task[None] | None = None
+        self._reason: str | None = None
+        self._cancelled_at = 0.0
+        self._end: Complete | Error | Cancelled | None = None
+        self._cause: BaseException | None = None
+        self._outcome: Outcome | None = None
+        self._writer = Writer(self._log)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} at {self._log.last_seq}{' ended' if self._log.ended else ''}>"
+
+    async def __aenter__(self) -> Run:
+        self.begin()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._log.ended:
+            await self.cancel("abandoned")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the terminal event is written."""
+        return self._log.ended
+
+    def begin(self) -> None:
+        """Start the run's task in the running event loop, once."""
+        if self._task is None:
+            # Written here, not in the task: a task that is cancelled before its first step
+            # never runs at all, and its log would have an end without a start.
+            info = self.info
+            self._writer.put(
+                RunStart, "", self.id, info.agent_name, info.model, info.session, info.parent
+            )
+            self._task = asyncio.get_running_loop().create_task(self._main(), name=self.id)
+
+    def batches(self, after: int = 0) -> Viewer:
+        """A viewer: lists of events after `after`, as they come, to the run's end."""
+        self.begin()
+        return Viewer(self._log, after)
+
+    async def events(self, after: int = 0) -> AsyncGenerator[Event]:
+        """Each event after `after`, as it comes, to the run's end."""
+        async for batch in self.batches(after):
+            for event in batch:
+                yield event
+
+    async def text(self) -> AsyncGenerator[str]:
+        """Each piece of the answer's text.
+
+        Raises:
+            RunFailed: the run ended with `error`.
+            RunCancelled: the run ended with `cancelled`.
+        """
+        async for batch in self.batches():
+            for event in batch:
+                if isinstance(event, Token) and not event.agent:
+                    yield event.content
+        self.check()
+
+    async def result(self) -> Response:
+        """Wait for the end.
+
+        Raises:
+            RunFailed: the run ended with `error`; `partial` holds the text so far.
+            RunCancelled: the run ended with `cancelled`; `partial` holds the text so far.
+        """
+        self.begin()
+        await self._log.wait_end()
+        end = self.check()
+        outcome = self._outcome
+        content = str(self._writer.text)
+        return Response(
+            content=content,
+            output=content if end.output is None else end.output,
+            finish_reason=end.finish_reason,
+            usage=end.usage,
+            metrics=end.metrics,
+            messages=outcome.messages if outcome else (),
+            run_id=self.id,
+            model=self.info.model,
+        )
+
+    def check(self) -> Complete:
+        """The terminal event of a run that ended well.
+
+        Raises:
+            RunFailed: it ended with `error`.
+            RunCancelled: it ended with `cancelled`.
+            UsageError: it has not ended.
+        """
+        end = self._end
+        partial = str(self._writer.text)
+        if isinstance(end, Error):
+            raise RunFailed(
+                end.code, end.message, retryable=end.retryable, partial=partial, run_id=self.id
+            ) from self._cause
+        if isinstance(end, Cancelled):
+            raise RunCancelled(end.reason, partial=partial, run_id=self.id)
+        if end is None:
+            raise UsageError("The run has not ended yet.", hint="Await run.result().")
+        return end
+
+    async def cancel(self, reason: str = "cancelled") -> Event:
+        """End the run: close its upstream, keep what was generated; gives the terminal event.
+
+        A run that has ended stays as it ended. A driver that does not let go within 5 s is left
+        behind and its later writes are refused.
+        """
+        self.begin()
+        if self._task is not None and not self._log.ended:
+            if self._reason is None:
+                self._reason = reason
+                self._cancelled_at = self._writer.now()
+                self._task.cancel()
+            await asyncio.wait([self._task], timeout=CANCEL_GRACE)
+            if not self._log.ended:
+                self._write_cancelled()
+        if self._end is None:
+            raise UsageError("The run ended without a terminal event.")
+        return self._end
+
+    def snapshot(self) -> RunState:
+        """The run's state so far, folded from its log.
+
+        Raises:
+            UsageError: the run is private (made by `run_stream`, `run`): its log is not kept.
+        """
+        if self._private:
+            raise UsageError(
+                "This run keeps no log.", hint="Start it with agent.start() to look at it."
+            )
+        return fold(self._log.read(0))
+
+    async def _main(self) -> None:
+        timer = asyncio.timeout(self._deadline)
+        try:
+            async with timer:
+                self._outcome = await self._driver(self._writer)
+            self._write_complete(self._outcome)
+        except asyncio.CancelledError:
+            self._write_cancelled()
+        except TimeoutError as error:
+            late = DeadlineExceeded("run", self._deadline or 0)
+            self._write_error(late if timer.expired() else error, error)
+        except Exception as error:  # the run's one end is written, whatever its driver raised
+            self._write_error(error, error)
+
+    def _write_complete(self, outcome: Outcome) -> None:
+        writer = self._writer
+        if writer.closed:
+            return
+        writer.put(Answer, "", str(writer.text))
+        metrics = writer.meter.metrics(writer.now(), writer.usage)
+        self._finish(Complete, outcome.finish_reason, writer.usage, metrics, outcome.output)
+
+    def _write_error(self, error: Exception, cause: BaseException) -> None:
+        writer = self._writer
+        if writer.closed:
+            return
+        self._cause = cause
+        metrics = writer.meter.metrics(writer.now(), writer.usage)
+        if isinstance(error, HeadraceError):
+            fields = (error.code, str(error), error.retryable)
+        else:
+            fields = ("internal", f"{type(error).__name__}: {error}", False)
+        self._finish(Error, *fields, metrics, writer.usage)
+
+    def _write_cancelled(self) -> None:
+        writer = self._writer
+        if writer.closed:
+            return
+        closed = writer.upstream_closed_at
+        waited = None if closed is None else round((closed - self._cancelled_at) * 1e3, 3)
+        receipt = Receipt(str(writer.text), dict(writer.tools), waited)
+        metrics = writer.meter.metrics(writer.now(), writer.usage)
+        self._finish(Cancelled, self._reason or "interrupted", writer.usage, metrics, receipt)
+
+    def _finish(self, kind: type[Complete | Error | Cancelled], *fields: object) -> None:
+        # Set before the write: whoever the write wakes finds the end.
+        self._end = kind(self._writer.next_seq, self._writer.now(), "", *fields)  # type: ignore[arg-type]
+        self._writer.write((self._end,))
