@@ -193,7 +193,7 @@ def paced(plan: Plan) -> Section:
         "500 live streams at 50 chunks a second, one process",
         "Lateness is from when the server was due to send a chunk to when the caller has its "
         f"text; the server itself was up to {server:.1f} ms late (p99) beside the first two rows. "
-        f"Peers have one round; who falls behind is read for some {task['limit']} s and then cut off, "
+        f"Peers have one round; who falls behind is cut off after some {task['limit']} s, "
         "and *read* says how much of the answers had come by then. Their lateness would go on "
         "growing with the length of the answers.",
         ["program", "µs of CPU a chunk", "to aiohttp", "late p50 ms", "late p99 ms", "read",

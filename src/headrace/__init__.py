@@ -1,1 +1,1 @@
-"""Headrace."""
+"""Headrace: an LLM agent's stream from any model to every screen."""

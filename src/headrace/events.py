@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from headrace.errors import UsageError
 from headrace.messages import Message
 from headrace.usage import Metrics, Receipt, Timing, Usage
 
@@ -156,7 +157,11 @@ class Input(Event, frozen=True, gc=False, tag="input"):
 
 
 class Retract(Event, frozen=True, gc=False, tag="retract"):
-    """The same agent's text, reasoning and calls from seq `since` on are withdrawn (law 10)."""
+    """The same agent's text, reasoning and calls from seq `since` on are withdrawn (law 10).
+
+    `since` follows a structural event (a `step_start`), never a delta: neighbouring deltas may
+    have been joined for a viewer, and no one can withdraw half of a joined one.
+    """
 
     since: int
     reason: str
@@ -250,7 +255,10 @@ def decode(data: bytes | str) -> AnyEvent:
     Raises:
         msgspec.DecodeError: when it is not JSON, or not an event.
     """
-    event: AnyEvent = _decoder.decode(data)
+    try:
+        event: AnyEvent = _decoder.decode(data)
+    except UsageError as error:  # a part that refuses its own fields, such as an empty Image
+        raise msgspec.ValidationError(error.message) from error
     return event
 
 

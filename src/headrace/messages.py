@@ -165,7 +165,12 @@ def as_messages(value: MessageInput) -> list[Message]:
         return [Message.user(value)]
     if isinstance(value, Message):
         return [value]
-    messages = list(value)
+    try:
+        messages = list(value)
+    except TypeError:
+        raise UsageError(
+            f"The input is text, a Message or several, not {type(value).__name__}."
+        ) from None
     wrong = next((m for m in messages if not isinstance(m, Message)), None)
     if wrong is not None:
         raise UsageError(

@@ -116,19 +116,16 @@ def test_a_null_is_a_value() -> None:
     assert partial.value is None
 
 
-def test_the_text_has_a_bound() -> None:
-    partial = PartialJSON(max_size=20)
-    partial.feed('"' + "x" * 19)
-    for piece in ("é", "", "x"):
-        with pytest.raises(EventTooLarge, match="20 bytes"):
+@pytest.mark.parametrize("size", [1, 3, 7, 20])
+def test_the_text_has_a_bound(size: int) -> None:
+    text = '"' + "x" * 199
+    partial = PartialJSON(max_size=200)
+    for piece in pieces_of(text, size):
+        partial.feed(piece)
+    for piece in ("x" * 9, "", "x"):
+        with pytest.raises(EventTooLarge, match="200 characters"):
             partial.feed(piece)
-    assert partial.text == '"' + "x" * 19
-
-
-def test_the_bound_counts_bytes() -> None:
-    PartialJSON(max_size=20).feed("é" * 10)
-    with pytest.raises(EventTooLarge):
-        PartialJSON(max_size=19).feed("é" * 10)
+    assert partial.text == text
 
 
 @given(documents, st.integers(1, 40), st.booleans())

@@ -38,6 +38,7 @@ class Watchdog:
     """
 
     __slots__ = (
+        "_cancelling",
         "_due",
         "_expired",
         "_handle",
@@ -56,6 +57,7 @@ class Watchdog:
         self._left = 0.0
         self._handle: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
         self._expired = False
         self.wait = ""
         self.seconds = 0.0
@@ -70,13 +72,20 @@ class Watchdog:
         """The current task begins to wait."""
         now = self._loop.time()
         self._due += now - self._left
-        self._task = asyncio.current_task()
+        task = self._task = asyncio.current_task()
+        if task is not None:
+            self._cancelling = task.cancelling()
         due = min(self._due, self._whole)
-        if due is not inf and (self._handle is None or self._handle.when() > due):
+        if self._handle is None or self._handle.when() > due:
             self._arm(due)
 
     def leave(self, content: bool, gap: float | None) -> None:
         """The wait is over; `content` says whether it brought any."""
+        if self._expired and self._task is not None:
+            # What was awaited swallowed the interruption: take it back, or it would count as a
+            # cancel of the task for ever.
+            self._expired = False
+            self._task.uncancel()
         self._task = None
         if content:
             self.expect("gap", gap)
@@ -89,12 +98,12 @@ class Watchdog:
         if not self._expired or task is None:
             return False
         self._expired = False
-        return task.uncancel() == 0
+        return task.uncancel() <= self._cancelling
 
     @property
-    def whole_is_over(self) -> bool:
-        """Whether the time of the whole call has run out."""
-        return self._loop.time() >= self._whole
+    def left(self) -> float:
+        """Seconds until the time of the whole call has run out; 0 or less when it has."""
+        return self._whole - self._loop.time()
 
     def stop(self) -> None:
         """Let go of the timer."""
@@ -104,7 +113,8 @@ class Watchdog:
 
     def _arm(self, due: float) -> None:
         self.stop()
-        self._handle = self._loop.call_at(due, self._look)
+        if due < inf:
+            self._handle = self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
         self._handle = None

@@ -86,8 +86,9 @@ Delta = (
     TextDelta | ReasoningDelta | ToolCallDelta | OpaqueDelta | UsageDelta | Note | Finish | Failure
 )
 
-CONTENT = (TextDelta, ReasoningDelta, ToolCallDelta)
-"""Deltas that count as content for deadlines and retries."""
+CONTENT = (TextDelta, ReasoningDelta, ToolCallDelta, OpaqueDelta)
+"""Deltas that count as content for deadlines and retries: parts of the turn, so that a retry
+after one of them would give it twice."""
 
 
 class Decoder(Protocol):

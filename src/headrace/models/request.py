@@ -63,6 +63,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
         for name in given:
             if name not in cls.__struct_fields__:
                 raise _unknown(name, cls.__struct_fields__)
+        given = {name: value for name, value in given.items() if value is not None}
         if isinstance(given.get("stop"), str):
             given["stop"] = (given["stop"],)
         try:

@@ -33,7 +33,8 @@ class RetryPolicy(Struct, frozen=True):
         told = error.retry_after if isinstance(error, ProviderError) else None
         if told is not None:
             return told if told <= self.longest else None
-        return min(self.longest, self.base * 2.0 ** (retry - 1)) * jitter
+        doubled = 2.0 ** min(retry - 1, 60)  # so that a very patient policy stays a number
+        return min(self.longest, self.base * doubled) * jitter
 
 
 NO_RETRY = RetryPolicy(retries=0)

@@ -99,22 +99,23 @@ class ModelStream:
         return self
 
     async def __anext__(self) -> list[Delta]:
-        if self._pending is not None:
-            await self._fail(self._pending)
-        if self._ended:
-            raise StopAsyncIteration
-        while True:
+        while not self._ended:
+            if self._pending is not None:
+                await self._fail(self._pending)
             if self._wait:
                 await self._sleep()
+                continue
             try:
                 batch = await self._read()
             except ProviderError as error:
-                return [await self._again(error)]
+                batch = [Failure(error)]
             if batch:
                 last = type(batch[-1])
                 if last is Failure or last is Finish:
-                    return await self._end(batch)
+                    batch = await self._end(batch)
+            if batch:
                 return batch
+        raise StopAsyncIteration
 
     async def _read(self) -> list[Delta]:
         """One read under the watchdog."""
@@ -126,9 +127,13 @@ class ModelStream:
         watchdog.enter()
         content = False
         try:
-            if self._attempt is None:
-                self._attempt = await self._model.open(self._request)
-            batch = await self._attempt.read()
+            attempt = self._attempt
+            if attempt is None:
+                attempt = self._attempt = await self._model.open(self._request)
+            if self._ended:  # `aclose` came from another task while it was opened
+                await self.aclose()
+                return []
+            batch = await attempt.read()
             content = bool(batch) and _has_content(batch)
         except asyncio.CancelledError:
             if watchdog.expired():
@@ -140,32 +145,30 @@ class ModelStream:
         return batch
 
     async def _end(self, batch: list[Delta]) -> list[Delta]:
-        """The last batch: hand over what came before a failure, then raise it."""
+        """The last batch of a try: its end, a retry, or what came before a failure to raise."""
         last = batch[-1]
         if not isinstance(last, Failure):
             await self.aclose()
             return batch
-        if len(batch) == 1:
-            return [await self._again(last.error)]
-        if not self._content:
-            note = await self._again(last.error)
-            return [*(d for d in batch if isinstance(d, Note)), note]
-        self._pending = last.error
-        return batch[:-1]
+        note = await self._again(last.error)
+        if note is None:
+            self._pending = last.error
+            return batch[:-1]
+        # What else came without any content (usage) belongs to the try that is lost.
+        return [*(d for d in batch if isinstance(d, Note)), note]
 
-    async def _again(self, error: ProviderError) -> Note:
-        """Make ready for a retry and say so, or raise."""
+    async def _again(self, error: ProviderError) -> Note | None:
+        """Close the try; make ready for a retry and say so, or None to give up."""
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             await attempt.close()
-        whole_is_over = self._watchdog is not None and self._watchdog.whole_is_over
-        wait = None
-        if not self._content and not whole_is_over:
-            wait = self._retry.wait_before(self._retries + 1, error, random.random())  # noqa: S311
-        if wait is None:
-            await self._fail(error)
+        if self._content or self._ended or self._watchdog is None:
+            return None
+        wait = self._retry.wait_before(self._retries + 1, error, random.random())  # noqa: S311
+        if wait is None or wait >= self._watchdog.left:
+            return None
         self._retries += 1
-        self._wait = max(wait or 0.0, 1e-6)
+        self._wait = max(wait, 1e-6)
         return Note("retry", f"{error.message} Asking again in {self._wait:.1f} s.")
 
     async def _sleep(self) -> None:
@@ -173,12 +176,11 @@ class ModelStream:
         await asyncio.sleep(wait)
 
     async def _fail(self, error: ProviderError) -> None:
-        self._pending = None
         await self.aclose()
         raise error
 
     def _late(self, watchdog: Watchdog) -> DeadlineExceeded:
-        if watchdog.whole_is_over:
+        if watchdog.left <= 0:
             late = DeadlineExceeded("run", self._deadlines.run or 0, provider=self._model.provider)
             late.retryable = False
             return late

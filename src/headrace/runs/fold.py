@@ -139,7 +139,8 @@ class Folder:
         self._state = RunState()
         self._text = _Tape()
         self._reasoning = _Tape()
-        self._tools: dict[tuple[str, str], ToolState] = {}
+        self._tools: list[ToolState] = []
+        self._running: dict[tuple[str, str], ToolState] = {}
         self._messages: list[tuple[int, Message]] = []
 
     def add(self, event: Event) -> None:
@@ -164,10 +165,9 @@ class Folder:
     def state(self) -> RunState:
         """The state so far; later `add`s do not change it."""
         state = self._state
-        tools = sorted(self._tools.values(), key=lambda tool: tool.seq)
         state.text = str(self._text)
         state.reasoning = str(self._reasoning)
-        state.tools = [copy(tool) for tool in tools]
+        state.tools = [copy(tool) for tool in self._tools]
         state.messages = [message for _, message in self._messages]
         self._state = copy(state)
         return state
@@ -185,13 +185,11 @@ class Folder:
     def _tool(self, event: ToolStart | ToolProgress | ToolEnd) -> None:
         key = (event.agent, event.call_id)
         if isinstance(event, ToolStart):
-            self._tools[key] = ToolState(
-                event.call_id, event.name, event.input, event.seq, event.agent
-            )
+            tool = ToolState(event.call_id, event.name, event.input, event.seq, event.agent)
+            self._tools.append(tool)
+            self._running[key] = tool
             return
-        tool = self._tools.get(key)
-        if tool is None:
-            return  # withdrawn
+        tool = self._running[key]
         if isinstance(event, ToolProgress):
             tool.progress = event.content
             return
@@ -201,7 +199,8 @@ class Folder:
 
     def _result(self, event: ToolEnd) -> None:
         """Tool results of one step share a message, in the order of the calls."""
-        result = ToolResult(event.call_id, event.name, event.output, event.error is not None)
+        text = event.output if event.error is None else event.error
+        result = ToolResult(event.call_id, event.name, text, event.error is not None)
         if self._messages and self._messages[-1][1].role == "tool":
             seq, message = self._messages.pop()
             results = [p for p in message.content if isinstance(p, ToolResult)]
@@ -217,11 +216,9 @@ class Folder:
             self._text.retract(event.since)
             self._reasoning.retract(event.since)
             self._messages = [(seq, m) for seq, m in self._messages if seq < event.since]
-        self._tools = {
-            key: tool
-            for key, tool in self._tools.items()
-            if key[0] != event.agent or tool.seq < event.since
-        }
+        self._tools = [
+            tool for tool in self._tools if tool.agent != event.agent or tool.seq < event.since
+        ]
 
     def _whole_run(self, event: Event) -> None:
         state = self._state

@@ -7,9 +7,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
 
-from headrace.errors import LogConflict, LogTooLarge
-from headrace.events import TERMINAL, Event
-from headrace.runs.policies import join_deltas, pending_chars
+from headrace.errors import LogConflict, LogTooLarge, ReplayGap
+from headrace.events import TERMINAL, AgentEnd, Event, StepEnd, ToolEnd
+from headrace.runs.policies import join_deltas, text_chars
 
 MAX_LOG = 50 * 1024 * 1024
 """Bytes that one run's log may hold, counted as `EVENT_COST` an event and its text."""
@@ -19,6 +19,9 @@ EVENT_COST = 96
 
 _UNREAD_MAX = 4096
 """Unread events of a private log from which on it joins them."""
+
+_ENDS = (StepEnd, ToolEnd, AgentEnd, *TERMINAL)
+"""These fit always, so that a full log still closes what it began (laws 2 and 4)."""
 
 _seq = attrgetter("seq")
 
@@ -30,7 +33,7 @@ class Log:
         private: The run has at most one viewer, there from the start. Such a log forgets what
             its viewer has read and joins what it has not, so that its memory stays that of the
             unread text however long the stream.
-        max_bytes: The bound of a log that is kept whole.
+        max_bytes: The bound of what is kept.
     """
 
     def __init__(self, *, private: bool = False, max_bytes: int = MAX_LOG) -> None:
@@ -51,7 +54,7 @@ class Log:
 
         Raises:
             LogConflict: someone else has written since, or the log has ended.
-            LogTooLarge: the log would pass its bound; a terminal event always fits.
+            LogTooLarge: the log would pass its bound; the ends of what was begun always fit.
         """
         if expected_last_seq != self.last_seq or self.ended:
             raise LogConflict(
@@ -61,11 +64,15 @@ class Log:
         if not events:
             return
         last = events[-1]
+        if events[0].seq != expected_last_seq + 1 or last.seq != expected_last_seq + len(events):
+            raise LogConflict(
+                f"Events {events[0].seq} to {last.seq} leave a gap after {expected_last_seq}."
+            )
         ends = isinstance(last, TERMINAL)
-        if self._private:
-            self._make_room()
-        else:
-            self._count(events, ends)
+        if not self._private:
+            self._count(events)
+        elif len(self._events) >= self._room:
+            self._make_room(events)
         self._events.extend(events)
         self.last_seq = last.seq
         self.ended = ends
@@ -75,16 +82,22 @@ class Log:
             _wake(self._end_waiters)
 
     def read(self, after: int) -> list[Event]:
-        """The events with a `seq` above `after`, joined where a private log has joined them."""
+        """The events with a `seq` above `after`, joined where a private log has joined them.
+
+        Raises:
+            ReplayGap: a private log has forgotten some of them.
+        """
         if after >= self.last_seq:
             return []
+        if after < self._forgotten:
+            raise ReplayGap(after + 1, self._forgotten)
         if self._whole:
-            return self._events[max(0, after - self._forgotten) :]
+            return self._events[after - self._forgotten :]
         return self._events[bisect_right(self._events, after, key=_seq) :]
 
     async def wait(self, after: int) -> None:
         """Return when there is something after `after`, or the log has ended."""
-        if self.last_seq <= after and not self.ended:
+        while self.last_seq <= after and not self.ended:
             await _wait_in(self._waiters)
 
     async def wait_end(self) -> None:
@@ -98,21 +111,24 @@ class Log:
             self._events.clear()
             self._whole = True
             self._forgotten = self.last_seq
+            self._room = _UNREAD_MAX
 
-    def _make_room(self) -> None:
-        if len(self._events) >= self._room:
-            self._events = join_deltas(self._events)
-            self._whole = False
-            self._room = max(_UNREAD_MAX, 2 * len(self._events))  # joining stays linear
+    def _make_room(self, events: Sequence[Event]) -> None:
+        """Join what is unread; counting only here keeps a private log's append cheap."""
+        self._events = join_deltas(self._events)
+        self._whole = False
+        self._room = max(_UNREAD_MAX, 2 * len(self._events))  # joining stays linear
+        self._bytes = EVENT_COST * len(self._events) + text_chars(self._events)
+        self._count(events)
 
-    def _count(self, events: Sequence[Event], ends: bool) -> None:
-        size = EVENT_COST * len(events) + pending_chars(events)
-        if self._bytes + size > self._max_bytes and not ends:
+    def _count(self, events: Sequence[Event]) -> None:
+        size = self._bytes + EVENT_COST * len(events) + text_chars(events)
+        if size > self._max_bytes and not all(isinstance(event, _ENDS) for event in events):
             raise LogTooLarge(
                 f"The run's log would pass {self._max_bytes} bytes.",
                 hint="Bound the answer with max_tokens or max_steps.",
             )
-        self._bytes += size
+        self._bytes = size
 
 
 _Waiters = list[asyncio.Future[None]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import astuple
+
 from headrace.events import Event, Thought, Token, ToolArgs
 
 MERGE_OVER = 64 * 1024
@@ -22,6 +24,21 @@ def pending_chars(events: Iterable[Event]) -> int:
             total += len(event.content)  # type: ignore[attr-defined]
         elif kind is ToolArgs:
             total += len(event.delta)  # type: ignore[attr-defined]
+    return total
+
+
+def text_chars(events: Iterable[Event]) -> int:
+    """Characters of text in all fields of these events: what a log's bound counts.
+
+    A tool's `input` and a step's `message` are not counted again: they repeat counted deltas.
+    """
+    total = 0
+    for event in events:
+        kind = type(event)
+        if kind is Token or kind is Thought:
+            total += len(event.content)  # type: ignore[attr-defined]
+        else:
+            total += sum(len(v) for v in astuple(event) if isinstance(v, str))
     return total
 
 

@@ -44,7 +44,8 @@ class Outcome(Struct, frozen=True):
 Driver = Callable[[Writer], Awaitable[Outcome]]
 """Does the run's work: writes its events, closes what it opened, returns the outcome.
 
-It writes every pair's end before it returns or raises; the run writes the first and the last.
+It writes the end of every pair that it began; the run writes the first event and the last, and
+closes what a driver left open.
 """
 
 
@@ -245,6 +246,7 @@ class Run:
         writer = self._writer
         if writer.closed:
             return
+        writer.close_open("left open")
         writer.put(Answer, "", str(writer.text))
         metrics = writer.meter.metrics(writer.now(), writer.usage)
         self._finish(Complete, outcome.finish_reason, writer.usage, metrics, outcome.output)
@@ -254,6 +256,7 @@ class Run:
         if writer.closed:
             return
         self._cause = cause
+        writer.close_open("the run failed")
         metrics = writer.meter.metrics(writer.now(), writer.usage)
         if isinstance(error, HeadraceError):
             fields = (error.code, str(error), error.retryable)
@@ -265,9 +268,11 @@ class Run:
         writer = self._writer
         if writer.closed:
             return
+        tools = dict(writer.tools)
+        writer.close_open("cancelled")
         closed = writer.upstream_closed_at
         waited = None if closed is None else round((closed - self._cancelled_at) * 1e3, 3)
-        receipt = Receipt(str(writer.text), dict(writer.tools), waited)
+        receipt = Receipt(str(writer.text), tools, waited)
         metrics = writer.meter.metrics(writer.now(), writer.usage)
         self._finish(Cancelled, self._reason or "interrupted", writer.usage, metrics, receipt)
 

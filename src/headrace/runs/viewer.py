@@ -15,6 +15,9 @@ class Viewer:
 
     A viewer that lags more than 64 KiB of text behind gets neighbouring deltas joined; it never
     misses a structural event, and never holds up the run or another viewer (law 6).
+
+    Raises (from the iteration):
+        ReplayGap: a private log has already forgotten what this viewer asks for.
     """
 
     __slots__ = ("_log", "after")
@@ -28,7 +31,7 @@ class Viewer:
 
     async def __anext__(self) -> list[Event]:
         log = self._log
-        if log.last_seq <= self.after:
+        while log.last_seq <= self.after:
             if log.ended:
                 raise StopAsyncIteration
             await log.wait(self.after)

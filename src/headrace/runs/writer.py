@@ -6,11 +6,21 @@ from collections.abc import Sequence
 from time import time
 from typing import TypeVar
 
-from headrace.events import Event, StepEnd, Token, ToolEnd, ToolStart
+from headrace.events import (
+    AgentEnd,
+    AgentStart,
+    Event,
+    StepEnd,
+    StepStart,
+    Token,
+    ToolEnd,
+    ToolStart,
+)
+from headrace.messages import Message
 from headrace.runs.log import Log
 from headrace.runs.metrics import Meter
 from headrace.text import TextBuffer
-from headrace.usage import Usage
+from headrace.usage import Timing, Usage
 
 E = TypeVar("E", bound=Event)
 
@@ -24,7 +34,7 @@ class Writer:
     Attributes:
         text: The answer's text so far, all steps, withdrawn text taken back.
         usage: The sum over the steps that have ended.
-        tools: Call id to ``running`` or ``finished``.
+        tools: Call id to ``waiting``, ``running`` or ``finished``.
     """
 
     def __init__(self, log: Log) -> None:
@@ -35,6 +45,7 @@ class Writer:
         self.usage = Usage()
         self.tools: dict[str, str] = {}
         self.upstream_closed_at: float | None = None
+        self._open: dict[tuple[str, str], StepStart | ToolStart | AgentStart] = {}
 
     @property
     def next_seq(self) -> int:
@@ -69,8 +80,13 @@ class Writer:
         """Append events that were stamped with `next_seq` and `now`."""
         self._log.append(self._log.last_seq, events)
 
-    def tokens(self, tokens: Sequence[Token], at: float) -> None:
-        """Account for pieces of the root agent's answer that were written."""
+    def account(self, tokens: Sequence[Token], at: float) -> None:
+        """Count pieces of the answer's text that were written in one batch at `at`.
+
+        Only the root agent's text is the run's answer (see `events.Event.agent`).
+        """
+        if tokens[0].agent:
+            return
         chars = 0
         append = self.text.append
         for token in tokens:
@@ -78,13 +94,39 @@ class Writer:
             chars += len(token.content)
         self.meter.tokens(len(tokens), chars, at)
 
+    def close_open(self, error: str) -> None:
+        """Write the ends of what the driver began and left open, newest first (law 4)."""
+        for start in reversed(list(self._open.values())):
+            took = round((self.now() - start.at) * 1e3, 3)
+            match start:
+                case ToolStart():
+                    self.put(ToolEnd, start.agent, start.call_id, start.name, "", took, error)
+                case StepStart():
+                    nothing = Message("assistant")
+                    reason = "cancelled" if error == "cancelled" else "error"
+                    usage = Usage(exact=False)
+                    fields = (start.step, reason, usage, Timing(took), nothing)
+                    self.put(StepEnd, start.agent, *fields)
+                case AgentStart():
+                    self.put(AgentEnd, start.agent, start.name, "", took, error)
+
     def _account(self, event: Event) -> None:
-        if isinstance(event, StepEnd):
-            self.usage = self.usage + event.usage
-            self.meter.step(event.timing.duration_ms / 1e3)
-            if event.finish_reason == "cancelled":
-                self.upstream_closed_at = event.at
-        elif isinstance(event, ToolStart):
-            self.tools[event.call_id] = "running"
-        elif isinstance(event, ToolEnd):
-            self.tools[event.call_id] = "finished"
+        match event:
+            case StepStart():
+                self._open["step", event.agent] = event
+            case StepEnd():
+                self._open.pop(("step", event.agent), None)
+                self.usage = self.usage + event.usage
+                self.meter.step(event.timing.duration_ms / 1e3)
+                if event.finish_reason == "cancelled":
+                    self.upstream_closed_at = event.at
+            case ToolStart():
+                self._open[event.call_id, event.agent] = event
+                self.tools[event.call_id] = "running"
+            case ToolEnd():
+                self._open.pop((event.call_id, event.agent), None)
+                self.tools[event.call_id] = "finished"
+            case AgentStart():
+                self._open["agent", event.agent] = event
+            case AgentEnd():
+                self._open.pop(("agent", event.agent), None)

@@ -44,7 +44,7 @@ class PartialJSON:
     says False. The text itself is kept for whoever wants to show or return it.
 
     Args:
-        max_size: Bytes of the text as UTF-8.
+        max_size: Characters of the text.
         parse: ``parse(text, partial)``; raises ValueError where it cannot.
 
     Attributes:
@@ -52,7 +52,7 @@ class PartialJSON:
         complete: Whether `value` is that of the whole, valid text.
     """
 
-    __slots__ = ("_fresh", "_max_size", "_parse", "_pieces", "_seen", "_size", "complete", "value")
+    __slots__ = ("_fresh", "_max_size", "_parse", "_pieces", "_seen", "_step", "complete", "value")
 
     def __init__(
         self,
@@ -63,9 +63,10 @@ class PartialJSON:
         self._max_size = max_size
         self._parse = parse
         self._pieces: list[str] = []
-        self._size = 0  # bytes in all
-        self._seen = 0  # characters at the last parse
+        self._seen = 0  # characters at the last look
         self._fresh = 0  # characters since
+        self._step = 0  # how many of these it takes to look again
+        self._plan()
         self.value: object = None
         self.complete = False
 
@@ -78,23 +79,32 @@ class PartialJSON:
     def feed(self, piece: str) -> bool:
         """Take the next piece; say whether `value` is newer now.
 
-        False means that nothing was parsed, or nothing could be; it costs next to nothing.
+        False means that nothing was parsed, or nothing could be.
 
         Raises:
             EventTooLarge: The text would pass `max_size`. It stays as it was, and every later
                 `feed` raises again.
         """
-        self._size += len(piece) if piece.isascii() else len(piece.encode("utf-8", "replace"))
-        if self._size > self._max_size:
-            self._size = self._max_size + 1
-            raise EventTooLarge(f"A JSON text is over {self._max_size} bytes.")
+        # Nearly every call ends at the first return: it is kept to an addition and an append.
         self._pieces.append(piece)
         self._fresh += len(piece)
-        if self._fresh < max(_LEAST_GROWTH, self._seen // _GROWTH_SHARE):
+        if self._fresh < self._step:
             return False
+        return self._look()
+
+    def _look(self) -> bool:
+        if self._seen + self._fresh > self._max_size:
+            self._pieces.pop()
+            raise EventTooLarge(f"A JSON text is over {self._max_size} characters.")
         self._seen += self._fresh
         self._fresh = 0
+        self._plan()
         return self._try(partial=True)
+
+    def _plan(self) -> None:
+        """Set the next look: when it is worth it, or at the bound."""
+        step = max(_LEAST_GROWTH, self._seen // _GROWTH_SHARE)
+        self._step = min(step, self._max_size - self._seen + 1)
 
     def finish(self) -> bool:
         """Parse the whole text strictly; say whether it is valid JSON.

@@ -47,8 +47,8 @@ class SSEDecoder:
 
     Args:
         max_line: Bytes of one line, its end not counted.
-        max_event: Bytes of one event's lines together, field names and line ends counted,
-            comments not.
+        max_event: Bytes of one event's lines together, with field names and the LFs between
+            them, without comments.
 
     Attributes:
         last_event_id: What a reconnect sends as ``Last-Event-ID``; ``""`` where there is none.
@@ -228,7 +228,7 @@ class SSEDecoder:
         self._check(line)
         if not line:
             if self._block:
-                self._dispatch(self._block[:-1].decode("utf-8", "replace"), events)
+                self._dispatch(self._block.decode("utf-8", "replace"), events)
                 self._block.clear()
         elif line.startswith(b"retry:"):
             self._event(line.decode("utf-8", "replace"))  # it takes effect on its line

@@ -1,0 +1,268 @@
+"""`Agent`: instructions, a model and tools, and every way to run them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from headrace.agents.calls import CallSettings
+from headrace.agents.drive import Plan, drive
+from headrace.errors import UsageError
+from headrace.messages import Message, MessageInput, as_messages
+from headrace.models.chunk import StreamChunk
+from headrace.models.deadlines import Deadlines
+from headrace.models.model import Model
+from headrace.models.request import Options
+from headrace.providers.table import resolve_model
+from headrace.runs.response import Response
+from headrace.runs.run import Run, RunInfo
+from headrace.runs.writer import Writer
+from headrace.views.chunks import OnError, chunks
+
+if TYPE_CHECKING:
+    from headrace.tools.tool import AnyTool
+    from headrace.views.channel import Channel
+    from headrace.views.dispatcher import EventDispatcher
+
+
+class Agent:
+    """Instructions + model + tools.
+
+    Building one does nothing: no request, no import of a provider; a model that is named is
+    looked up when it is first needed.
+
+    Args:
+        name: What people call it.
+        model: A model, or its name (``openai:gpt-5-mini``, ``gpt-4o``, ``anthropic``); None takes
+            what the environment offers (see `headrace.providers.table`).
+        instructions: The system message.
+        tools: Functions, or `Tool`s made with `@tool`.
+        description: What it does, for people and for agents that may call it.
+        stream: Every agent streams, with or without it; for readers who look for it.
+        max_steps: Most model calls in one run.
+        parallel_tools: Most tools that run at once.
+        deadlines: How long to wait for what; a model given as an object keeps its own for its
+            own waits.
+        dispatcher: Gets the events of every run.
+        **options: Model options: `temperature`, `max_tokens`, … (see `Options`).
+
+    Raises:
+        UnknownOption: for an option that no model knows.
+        UsageError: two tools of one name, a bad option, a bound below 1.
+    """
+
+    def __init__(
+        self,
+        name: str = "assistant",
+        model: str | Model | None = None,
+        instructions: str = "",
+        tools: Iterable[Callable[..., Any] | AnyTool] = (),
+        *,
+        description: str = "",
+        stream: bool = True,
+        max_steps: int = 20,
+        parallel_tools: int = 8,
+        deadlines: Deadlines | None = None,
+        dispatcher: EventDispatcher | None = None,
+        **options: Any,
+    ) -> None:
+        if max_steps < 1 or parallel_tools < 1:
+            raise UsageError("max_steps and parallel_tools are at least 1.")
+        self.name = name
+        self.instructions = instructions
+        self.description = description
+        self.stream = stream
+        self.max_steps = max_steps
+        self.parallel_tools = parallel_tools
+        self.deadlines = deadlines or Deadlines()
+        self.options = Options.of(**options)
+        self.tools = _tool_table(tools)
+        self._named = model
+        self._own_deadlines = deadlines
+        self._dispatcher = dispatcher
+
+    def __repr__(self) -> str:
+        named = self._named if isinstance(self._named, str | None) else self._named.name
+        return f"Agent(name={self.name!r}, model={named!r}, tools={list(self.tools)})"
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, looked up by its name the first time.
+
+        Raises:
+            ConfigurationError: no such provider or model, or no key.
+        """
+        named = self._named
+        if named is None or isinstance(named, str):
+            return resolve_model(named, deadlines=self._own_deadlines)
+        return named
+
+    def start(
+        self,
+        input: MessageInput,
+        *,
+        context: Mapping[str, Any] | None = None,
+        history: Iterable[Message] = (),
+        retract: bool = True,
+    ) -> Run:
+        """A run of this agent: enter it (``async with``) or read it, and it starts.
+
+        Args:
+            input: Text, a message or messages.
+            context: For tools, as `RunContext.context`.
+            history: The conversation before, such as the last `Response.messages`.
+            retract: Whether its viewers can take text back (law 10); without it a model that
+                breaks in the middle of its answer ends the run with an error.
+
+        Raises:
+            ConfigurationError: no such provider or model, or no key.
+            UsageError: input that is no message.
+        """
+        return self._run(input, context, history, retract=retract, private=False)
+
+    async def run(
+        self,
+        input: MessageInput,
+        *,
+        context: Mapping[str, Any] | None = None,
+        history: Iterable[Message] = (),
+    ) -> Response:
+        """Run to the end and give the whole answer.
+
+        Raises:
+            RunFailed: the run failed; `partial` holds the text so far.
+        """
+        async with self._run(input, context, history, retract=True, private=True) as run:
+            return await run.result()
+
+    def run_stream(
+        self,
+        message: MessageInput,
+        *,
+        context: Mapping[str, Any] | None = None,
+        history: Iterable[Message] = (),
+        on_error: OnError = "raise",
+    ) -> AsyncGenerator[StreamChunk]:
+        """The answer as it comes; leaving the iteration cancels the run.
+
+        Chunks cannot be taken back, so a model that breaks in the middle of its answer is an
+        error here; `start` retries such a step.
+
+        Raises:
+            RunFailed: out of the iteration, unless `on_error` is ``chunk``.
+        """
+        run = self._run(message, context, history, retract=False, private=True)
+        return chunks(run, on_error=on_error)
+
+    async def execute_stream(
+        self,
+        task: MessageInput,
+        channel: Channel[str],
+        *,
+        context: Mapping[str, Any] | None = None,
+        history: Iterable[Message] = (),
+    ) -> Response:
+        """Send the answer's text into `channel` as it comes, close it always, give the answer.
+
+        Raises:
+            RunFailed: the run failed.
+            BackpressureTimeout: the channel's reader took nothing for too long; the run is
+                cancelled.
+        """
+        from headrace.views.channel import pour
+
+        return await pour(self._run(task, context, history, retract=False, private=True), channel)
+
+    async def run_callback(
+        self,
+        input: MessageInput,
+        on_chunk: Callable[[str], Awaitable[None] | None],
+        *,
+        context: Mapping[str, Any] | None = None,
+        history: Iterable[Message] = (),
+    ) -> Response:
+        """Call `on_chunk` with each piece of text; what it raises stops the run and comes out."""
+        from headrace.views.callback import call_back
+
+        run = self._run(input, context, history, retract=False, private=True)
+        return await call_back(run, on_chunk)
+
+    def run_sync(
+        self,
+        input: MessageInput,
+        *,
+        context: Mapping[str, Any] | None = None,
+        history: Iterable[Message] = (),
+    ) -> Response:
+        """`run`, for callers without an event loop.
+
+        Raises:
+            RunFailed: the run failed.
+            UsageError: an event loop runs in this thread; use `await agent.run(…)`.
+        """
+        from headrace.views.sync import run_sync
+
+        return run_sync(lambda: self.run(input, context=context, history=history))
+
+    def stream_sync(
+        self,
+        input: MessageInput,
+        *,
+        context: Mapping[str, Any] | None = None,
+        history: Iterable[Message] = (),
+    ) -> Generator[StreamChunk]:
+        """`run_stream`, for callers without an event loop; leaving the iteration cancels the run.
+
+        Raises:
+            RunFailed: out of the iteration.
+        """
+        from headrace.views.sync import stream_sync
+
+        return stream_sync(lambda: self.run_stream(input, context=context, history=history))
+
+    def _run(
+        self,
+        input: MessageInput,
+        context: Mapping[str, Any] | None,
+        history: Iterable[Message],
+        *,
+        retract: bool,
+        private: bool,
+    ) -> Run:
+        messages = [*history, *as_messages(input)]
+
+        async def driver(writer: Writer) -> Any:
+            return await drive(self._plan(run.id, context or {}, retract), messages, writer)
+
+        run = Run(
+            driver,
+            RunInfo(self.name, self.model.name),
+            deadline=self.deadlines.run,
+            private=private and self._dispatcher is None,
+        )
+        if self._dispatcher is not None:
+            self._dispatcher.attach(run)
+        return run
+
+    def _plan(self, run_id: str, context: Mapping[str, Any], retract: bool) -> Plan:
+        return Plan(
+            model=self.model,
+            instructions=self.instructions,
+            specs=tuple(tool.spec for tool in self.tools.values()),
+            options=self.options,
+            calls=CallSettings(
+                self.tools, context, run_id, self.parallel_tools, self.deadlines.tool
+            ),
+            max_steps=self.max_steps,
+            retract=retract,
+        )
+
+
+def _tool_table(tools: Iterable[Callable[..., Any] | AnyTool]) -> Mapping[str, AnyTool]:
+    tools = list(tools)
+    if not tools:
+        return {}  # an agent without tools never loads what tools need
+    from headrace.tools.tool import as_tool, tool_table
+
+    return tool_table(as_tool(tool) for tool in tools)

@@ -1,0 +1,121 @@
+"""Drives an agent's loop: asks `next_step` what to do, does it, until it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from headrace.agents.calls import Calls, CallSettings
+from headrace.agents.next_step import (
+    CallModel,
+    Done,
+    RunTools,
+    State,
+    after_tools,
+    after_turn,
+    next_step,
+)
+from headrace.agents.step import Step
+from headrace.errors import ProviderError
+from headrace.events import Retract, Warn
+from headrace.messages import Message
+from headrace.models.assembler import Turn
+from headrace.models.model import Model
+from headrace.models.request import ModelRequest, Options, ToolSpec
+from headrace.runs.run import Outcome
+from headrace.runs.writer import Writer
+
+
+class Plan(Struct, frozen=True):
+    """Everything that one run of an agent needs.
+
+    Attributes:
+        model: Whom to ask.
+        instructions: The system message, left out when empty.
+        specs: The tools as the model sees them.
+        options: How the model shall answer.
+        calls: How tools run.
+        max_steps: Most model calls.
+        retract: Whether viewers can take text back: then a step that breaks after its first
+            content is withdrawn and asked once more; otherwise it is an error.
+        agent: Path of the agent.
+    """
+
+    model: Model
+    instructions: str
+    specs: tuple[ToolSpec, ...]
+    options: Options
+    calls: CallSettings
+    max_steps: int = 20
+    retract: bool = True
+    agent: str = ""
+
+
+async def drive(plan: Plan, messages: Sequence[Message], writer: Writer) -> Outcome:
+    """Run the loop from `messages` to its end.
+
+    Raises:
+        ProviderError: a model call failed for good.
+        UsageError: the provider cannot do what the agent asks for.
+        CancelledError: the run was cancelled; every pair that was begun is closed.
+    """
+    state = State(tuple(messages))
+    calls = Calls(plan.calls, writer, plan.agent)
+    try:
+        while True:
+            match next_step(state, plan.max_steps):
+                case CallModel(step=number):
+                    calls = Calls(plan.calls, writer, plan.agent)
+                    state = after_turn(state, await _step(plan, state, writer, number, calls))
+                case RunTools(calls=asked):
+                    state = after_tools(state, await calls.results(asked))
+                case Done(finish_reason=reason):
+                    await calls.abort("not asked for")
+                    return Outcome(reason, state.messages)
+    except asyncio.CancelledError:
+        await calls.abort("cancelled")
+        raise
+    except BaseException:
+        await calls.abort("the run failed")
+        raise
+
+
+async def _step(plan: Plan, state: State, writer: Writer, number: int, calls: Calls) -> Turn:
+    """Call the model once; where it breaks in the middle, withdraw and ask once more."""
+    mark = len(writer.text)
+    request = _request(plan, state)
+    step = _try(plan, request, writer, number, calls)
+    try:
+        return await step.run()
+    except ProviderError as error:
+        if not (plan.retract and step.shown and error.retryable):
+            raise
+        await calls.abort("withdrawn")
+        calls.forget()
+        writer.put(Warn, plan.agent, error.code, f"{error.message} The step is asked again.")
+        writer.put(Retract, plan.agent, step.since, error.code)
+        if not plan.agent:
+            writer.text.cut(mark)
+    return await _try(plan, request, writer, number, calls).run()
+
+
+def _try(plan: Plan, request: ModelRequest, writer: Writer, number: int, calls: Calls) -> Step:
+    early = calls.begin_early if plan.specs else None
+    return Step(plan.model, request, writer, number, agent=plan.agent, on_call=early)
+
+
+def _request(plan: Plan, state: State) -> ModelRequest:
+    messages = state.messages
+    if plan.instructions:
+        messages = (Message.system(plan.instructions), *messages)
+    return ModelRequest(messages, plan.specs, _options(plan.options, state.step))
+
+
+def _options(options: Options, steps: int) -> Options:
+    """A forced tool choice holds for the first step: forced again, the loop would never end."""
+    if steps and options.tool_choice not in (None, "auto", "none"):
+        return msgspec.structs.replace(options, tool_choice="auto")
+    return options

@@ -1,0 +1,127 @@
+"""One step: a model call written to the log, with its one `step_end` however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from headrace.agents.translate import Translator
+from headrace.events import FinishReason, StepEnd, StepStart
+from headrace.messages import Message, ToolCall
+from headrace.models.assembler import Assembler, Turn
+from headrace.models.deltas import ToolCallDelta
+from headrace.models.model import Model
+from headrace.models.request import ModelRequest
+from headrace.runs.writer import Writer
+from headrace.usage import Timing, Usage
+
+CHARS_PER_TOKEN = 4
+"""For estimates only: about right for English text in the tokenizers of 2023 to 2026."""
+
+OnCall = Callable[[ToolCall], None]
+"""Told of each call as soon as its arguments are complete, while the model goes on."""
+
+
+class Step:
+    """One try of a step.
+
+    Args:
+        model: Whom to ask.
+        request: What.
+        writer: The run's writer.
+        number: The step's number, from 1.
+        agent: Path of the agent that asks.
+        on_call: Told of each complete call early.
+
+    Attributes:
+        since: The first `seq` that a retract of this try withdraws.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        request: ModelRequest,
+        writer: Writer,
+        number: int,
+        *,
+        agent: str = "",
+        on_call: OnCall | None = None,
+    ) -> None:
+        self._model = model
+        self._request = request
+        self._writer = writer
+        self._number = number
+        self._agent = agent
+        self._on_call = on_call
+        self._told = 0
+        self._assembler = Assembler()
+        self._translator = Translator(writer, agent)
+        self._started = 0.0
+        self.since = 0
+
+    @property
+    def shown(self) -> bool:
+        """Whether any content was shown."""
+        return self._translator.first_content_at is not None
+
+    async def run(self) -> Turn:
+        """Call the model; returns its turn after the `step_end`.
+
+        Raises:
+            ProviderError: the call failed, after its `step_end`.
+            UsageError: the provider cannot do what the request asks for.
+        """
+        start = self._writer.put(StepStart, self._agent, self._number, self._model.name)
+        self._started, self.since = start.at, start.seq + 1
+        try:
+            await self._stream()
+        except asyncio.CancelledError:
+            self._end("cancelled")
+            raise
+        except Exception:
+            self._end("error")
+            raise
+        turn = self._assembler.turn()
+        self._end(turn.finish_reason)
+        return turn
+
+    async def _stream(self) -> None:
+        write, add = self._translator.write, self._assembler.add
+        async with self._model.stream(self._request) as batches:
+            async for batch in batches:
+                add(batch)
+                write(batch)
+                if self._on_call is not None and isinstance(batch[-1], ToolCallDelta):
+                    self._tell(self._on_call)
+
+    def _tell(self, on_call: OnCall) -> None:
+        calls = self._assembler.completed_calls()
+        for call in calls[self._told :]:
+            on_call(call)
+        self._told = len(calls)
+
+    def _end(self, reason: FinishReason) -> None:
+        at = self._writer.now()
+        first = self._translator.first_content_at
+        timing = Timing(
+            duration_ms=round((at - self._started) * 1e3, 3),
+            first_content_ms=None if first is None else round((first - self._started) * 1e3, 3),
+        )
+        turn = self._assembler.turn()
+        usage = turn.usage or self._estimate(turn)
+        self._writer.put(StepEnd, self._agent, self._number, reason, usage, timing, turn.message)
+
+    def _estimate(self, turn: Turn) -> Usage:
+        """What a call without told usage took: characters over four, marked inexact."""
+        asked = sum(_chars(message) for message in self._request.messages)
+        calls = sum(len(call.name) + len(call.arguments) for call in turn.tool_calls)
+        reasoning = len(turn.reasoning) // CHARS_PER_TOKEN
+        said = (len(turn.text) + len(turn.reasoning) + calls) // CHARS_PER_TOKEN
+        return Usage(asked // CHARS_PER_TOKEN, said, 0, reasoning, exact=False)
+
+
+def _chars(message: Message) -> int:
+    return sum(
+        len(getattr(part, "text", "")) + len(getattr(part, "output", ""))
+        for part in message.content
+    )

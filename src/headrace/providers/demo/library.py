@@ -1,0 +1,144 @@
+"""Headrace's own documentation, cut into passages and searched by words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from msgspec import Struct
+
+MAX_PAGE = 512 * 1024
+"""Bytes of one page; a longer file is no page for a person to read, and is left out."""
+
+_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
+_FENCE = re.compile(r"\s*(```|~~~)")
+_WORD = re.compile(r"[a-z0-9]+")
+_COMMON = frozenset(
+    "a an and any are as at be but by can do does for from get had has have how i if in into is it "
+    "its me my not of on or our please should so some tell than that the their then there these "
+    "they this to us use using was we what when where which who why will with would you your "
+    "about explain show give headrace".split()
+)
+
+
+class Passage(Struct, frozen=True):
+    """One section of one page.
+
+    Attributes:
+        page: The page, as a path from the documentation's root.
+        section: Its heading, with those above it: ``Runs > Cancel``.
+        text: Its Markdown, without the heading.
+    """
+
+    page: str
+    section: str
+    text: str
+
+
+class Library:
+    """Passages that can be searched; the same query always finds the same.
+
+    Ranking is BM25 (Robertson and Zaragoza, *The Probabilistic Relevance Framework*, 2009) with
+    its usual k1 = 1.2 and b = 0.75; words of the heading count four times.
+    """
+
+    def __init__(self, passages: Iterable[Passage]) -> None:
+        self.passages = tuple(passages) or (BUILT_IN,)
+        self._words = [
+            Counter([*(4 * words(p.section)), *words(p.page), *words(p.text)])
+            for p in self.passages
+        ]
+        self._lengths = [sum(each.values()) for each in self._words]
+        self._mean = sum(self._lengths) / len(self._lengths)
+        self._holders = Counter(word for each in self._words for word in each)
+
+    def search(self, query: str, limit: int = 3) -> list[Passage]:
+        """The best passages, best first; none where no word of the query is known."""
+        asked = sorted(set(words(query)))
+        scored = [(self._score(i, asked), -i) for i in range(len(self.passages))]
+        best = sorted((pair for pair in scored if pair[0] > 0), reverse=True)
+        return [self.passages[-i] for _, i in best[:limit]]
+
+    def _score(self, i: int, asked: Sequence[str]) -> float:
+        norm = 1.2 * (0.25 + 0.75 * self._lengths[i] / self._mean)
+        score = 0.0
+        for word in asked:
+            count = self._words[i][word]
+            if count:
+                holders = self._holders[word]
+                rarity = math.log(1 + (len(self.passages) - holders + 0.5) / (holders + 0.5))
+                score += rarity * count * 2.2 / (count + norm)
+        return score
+
+
+def words(text: str) -> list[str]:
+    """The words that matter, in lower case and the singular."""
+    found = _WORD.findall(text.lower())
+    return [_singular(word) for word in found if word not in _COMMON]
+
+
+def _singular(word: str) -> str:
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        return word[:-1]
+    return word
+
+
+def split(page: str, markdown: str) -> Iterator[Passage]:
+    """Cut a page at its headings; sections without text are left out."""
+    path: list[str] = []
+    body: list[str] = []
+    fenced = False
+    for line in [*markdown.splitlines(), "# "]:
+        heading = None if fenced else _HEADING.match(line)
+        if heading is None:
+            fenced ^= bool(_FENCE.match(line))
+            body.append(line)
+            continue
+        text = "\n".join(body).strip()
+        if text:
+            yield Passage(page, " > ".join(filter(None, path)) or page, text)
+        level = len(heading[1])
+        path = [*path[: level - 1], *[""] * (level - 1 - len(path)), heading[2].strip()]
+        body = []
+
+
+def read(root: Path) -> Iterator[Passage]:
+    """The passages of all Markdown pages under a directory, in the order of their paths."""
+    for path in sorted(root.rglob("*.md")):
+        if path.is_file() and path.stat().st_size <= MAX_PAGE:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            yield from split(path.relative_to(root).as_posix(), text)
+
+
+@cache
+def documentation() -> Library:
+    """Headrace's documentation: the package's own copy, else that of the checkout around it."""
+    package = Path(__file__).resolve().parents[2]
+    packed = package / "_docs"
+    if packed.is_dir():
+        return Library(read(packed))
+    root = package.parents[1]
+    if not (root / "pyproject.toml").is_file():
+        return Library(())
+    readme = root / "README.md"
+    first = split("README.md", readme.read_text("utf-8")) if readme.is_file() else ()
+    docs = (Passage(f"docs/{p.page}", p.section, p.text) for p in read(root / "docs"))
+    return Library([*first, *docs])
+
+
+BUILT_IN = Passage(
+    "built-in",
+    "What Headrace is",
+    """Headrace carries an LLM agent's stream from any model to every screen: in order, whole, live,
+resumable, cancellable and measured. A run writes one ordered, append-only log of typed events;
+everything else (a stream of chunks, SSE, a terminal) is a cursor over that log.
+
+- `headrace chat` talks to a model in the terminal; `headrace run "…"` asks once.
+- `Agent(name=…, model="provider:model", tools=[…])` with `run_stream()` does so from Python.
+- `@tool` makes a function a tool; cancelling a run closes the model's connection at once.""",
+)
+"""Where there is no documentation to read, this much is always known."""

@@ -1,0 +1,73 @@
+"""`OpenAIChat`: a model behind the Chat Completions wire, OpenAI's own or a compatible server's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from secrets import token_hex
+
+from headrace.models.deadlines import Deadlines
+from headrace.models.model import BaseModel
+from headrace.models.request import ModelRequest, Options
+from headrace.models.retry import RetryPolicy
+from headrace.providers.failures import Failures
+from headrace.providers.http import Endpoint, HttpAttempt
+from headrace.providers.openai_chat.decode import ChatDecoder
+from headrace.providers.openai_chat.dialect import COMPATIBLE, Dialect
+from headrace.providers.openai_chat.encode import encode, encode_json
+from headrace.providers.secret import Secret
+
+
+class OpenAIChat(BaseModel):
+    """A model of OpenAI, or of any server that is compatible with it.
+
+    Args:
+        model: The server's name of the model; empty where it has only one.
+        provider: Who, for names and errors.
+        base_url: The API's address, up to and with ``/v1``; a query in it is kept.
+        api_key: The key, or None for servers that need none.
+        key_variable: The environment variable that errors name for the key.
+        dialect: What the server does differently.
+        headers: Sent with each request, besides the client's own.
+        deadlines: How long to wait for what.
+        retry: When to ask again before the first content.
+        options: What every request takes where it says nothing itself.
+
+    Raises:
+        ConfigurationError: for an address or a key that cannot be one.
+    """
+
+    def __init__(
+        self,
+        model: str = "",
+        *,
+        provider: str = "openai",
+        base_url: str = "https://api.openai.com/v1",
+        api_key: str | Secret | None = None,
+        key_variable: str = "",
+        dialect: Dialect = COMPATIBLE,
+        headers: Mapping[str, str] | None = None,
+        deadlines: Deadlines | None = None,
+        retry: RetryPolicy | None = None,
+        options: Options | None = None,
+    ) -> None:
+        super().__init__(provider, model, deadlines=deadlines, retry=retry, options=options)
+        key = Secret(api_key.strip()) if isinstance(api_key, str) else api_key
+        self.dialect = dialect
+        self._failures = Failures(provider, key, key_variable=key_variable)
+        self._endpoint = Endpoint(
+            base_url, self._failures, key=key, key_header="Authorization", headers=headers
+        )
+
+    async def open(self, request: ModelRequest) -> HttpAttempt:
+        """Send the request; returns when the server has begun to stream.
+
+        Raises:
+            ProviderError: when it did not.
+            StreamingUnsupported: when it answered whole instead.
+            UsageError: for a request that this wire cannot carry.
+        """
+        body = encode_json(encode(request, self.model, self.dialect, provider=self.provider))
+        response = await self._endpoint.post("/chat/completions", body, self.deadlines.connect)
+        # Ids that the server leaves out are made unique across turns too, not only within one.
+        decoder = ChatDecoder(self._failures, id_prefix=f"call_{token_hex(4)}")
+        return HttpAttempt(response, decoder)

@@ -1,0 +1,175 @@
+"""Joins the pieces of tool calls, by the rules that cover what compatible servers send.
+
+The same `index` continues a call, unless it brings a different id; without an `index` a new id
+opens a call and none continues the last one. An empty id or name never overwrites, a repeated one
+is not appended. What a call's piece holds back waits until id and name are known, because both
+are final once they are told; calls come out in the order in which they appeared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from headrace.models.deltas import ToolCallDelta
+
+_LEGACY = "function_call"  # the key of the one call of the older wire
+
+
+class _Call:
+    __slots__ = ("arguments", "extra", "held", "id", "name", "place")
+
+    def __init__(self, place: int, id: str) -> None:
+        self.place = place
+        self.id = id
+        self.name = ""
+        self.held: list[str] = []
+        self.arguments = False  # whether any came
+        self.extra: object = None  # `extra_content`, which must go back next turn
+
+
+class JoinedCalls:
+    """The tool calls of one turn; a piece costs the same however many calls there are.
+
+    Args:
+        id_prefix: What made-up ids begin with; they are unique within the turn.
+    """
+
+    def __init__(self, id_prefix: str) -> None:
+        self._prefix = id_prefix
+        self._calls: list[_Call] = []
+        self._last: dict[object, _Call] = {}  # by index; None means any
+        self._known: dict[tuple[object, str], _Call] = {}  # by index and id; index None means any
+        self._begun = 0  # how many calls have come out, at least in part
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def take(self, entries: object) -> list[ToolCallDelta]:
+        """Take one delta's ``tool_calls``, of any shape."""
+        touched: dict[int, _Call] = {}
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if isinstance(entry, dict) and _is_for_client(entry):
+                call = self._take_entry(entry, touched)
+                touched[call.place] = call
+        return self._ready(touched)
+
+    def take_legacy(self, call: object) -> list[ToolCallDelta]:
+        """Take one delta's ``function_call``: at most one call a turn, without an id."""
+        if not isinstance(call, dict):
+            return []
+        found = self._last.get(_LEGACY) or self._open(_LEGACY, f"{self._prefix}_{_LEGACY}")
+        self._last[_LEGACY] = found
+        self._add(found, call)
+        return self._ready({found.place: found})
+
+    def flush(self) -> list[ToolCallDelta]:
+        """No id or name can follow any more: make up the ids that are missing, give all."""
+        taken = {call.id for call in self._calls}
+        for call in self._calls[self._begun :]:
+            number = call.place
+            while not call.id:
+                made_up = f"{self._prefix}_{number}"
+                call.id = "" if made_up in taken else made_up
+                number += len(self._calls)
+        return self._ready({}, named=False)
+
+    def extras(self) -> list[tuple[str, object]]:
+        """The ids of calls that bring an opaque item, each with the item."""
+        return [(call.id, call.extra) for call in self._calls if call.extra]
+
+    def _take_entry(self, entry: dict[str, Any], touched: dict[int, _Call]) -> _Call:
+        function = entry.get("function")
+        function = function if isinstance(function, dict) else {}
+        index = entry.get("index")
+        index = index if isinstance(index, int | float | str) else None
+        id = _text(entry.get("id"))
+        call = self._find(index, id, function, touched) or self._open(index, id)
+        if id and not call.id:
+            self._name(call, index, id)
+        self._last[index] = self._last[None] = call
+        self._add(call, function)
+        call.extra = entry.get("extra_content") or call.extra
+        return call
+
+    def _find(
+        self, index: object, id: str, function: dict[str, Any], touched: dict[int, _Call]
+    ) -> _Call | None:
+        """The call that this piece continues; None where it opens one."""
+        if id and (index, id) in self._known:
+            return self._known[index, id]
+        last = self._last.get(index)
+        if last is None or (id and (last.id or index is None)):
+            return None
+        begins = index is None and _begins(function, last, last.place in touched)
+        return None if begins else last
+
+    def _open(self, index: object, id: str) -> _Call:
+        call = _Call(len(self._calls), "")
+        self._calls.append(call)
+        self._name(call, index, id)
+        return call
+
+    def _name(self, call: _Call, index: object, id: str) -> None:
+        call.id = id
+        if id:
+            self._known.setdefault((index, id), call)
+            self._known.setdefault((None, id), call)
+
+    def _add(self, call: _Call, function: dict[str, Any]) -> None:
+        if not call.name:
+            call.name = _text(function.get("name"))
+        arguments = function.get("arguments")
+        if arguments is None:
+            return
+        piece = arguments if isinstance(arguments, str) else _as_json(arguments)
+        if piece:
+            call.arguments = True
+            call.held.append(piece)
+
+    def _ready(self, touched: dict[int, _Call], named: bool = True) -> list[ToolCallDelta]:
+        """What may come out: nothing of a call before all calls ahead of it have begun."""
+        ready = [_delta(c) for c in touched.values() if c.place < self._begun and c.held]
+        while self._begun < len(self._calls):
+            call = self._calls[self._begun]
+            if not call.id or (named and not call.name):
+                break
+            ready.append(_delta(call))
+            self._begun += 1
+        return ready
+
+
+def _delta(call: _Call) -> ToolCallDelta:
+    arguments = "".join(call.held)
+    call.held.clear()
+    return ToolCallDelta(call.place, call.id, call.name, arguments)
+
+
+def _begins(function: dict[str, Any], last: _Call, beside: bool) -> bool:
+    """Whether a piece with neither index nor id cannot belong to the last call.
+
+    That is so for whole arguments where some came already, for another name, and for a name in an
+    entry that stands beside the last call's own in the same list.
+    """
+    name = _text(function.get("name"))
+    if isinstance(function.get("arguments"), dict) and last.arguments:
+        return True
+    return bool(name and last.name and (name != last.name or beside))
+
+
+def _is_for_client(entry: dict[str, Any]) -> bool:
+    """Whether the client shall run it: a server's own tools carry a type and no function."""
+    kind = entry.get("type")
+    return isinstance(entry.get("function"), dict) or kind in (None, "", "function")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _as_json(value: object) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        return ""
