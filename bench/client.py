@@ -149,10 +149,16 @@ class Lateness:
 async def _window(lateness: Lateness, seconds: float) -> dict[str, float]:
     """CPU per chunk and lateness from now on, over `seconds`."""
     lateness.late_ms.clear()
+    begin = time.monotonic()
     cpu, chunks = time.process_time(), lateness.chunks()
     await asyncio.sleep(seconds)
     cpu, chunks = time.process_time() - cpu, lateness.chunks() - chunks
-    return {"us_per_chunk": cpu * 1e6 / max(1, chunks), **lateness.quantiles()}
+    wall = time.monotonic() - begin
+    return {
+        "us_per_chunk": cpu * 1e6 / max(1, chunks),
+        "core": cpu / wall,
+        **lateness.quantiles(),
+    }
 
 
 async def paced(program: Program, task: dict[str, Any]) -> dict[str, float | str]:

@@ -63,14 +63,13 @@ def measure(row: Row, task: Mapping[str, object]) -> Result:
 
 
 def import_ms(row: Row, rounds: int) -> float:
-    """CPU of importing the row's package over bare Python's, median of `rounds` each."""
+    """CPU of the row's import statement over bare Python's, median of `rounds` each."""
     python = str(row.python())
-    code = f"import {row.imports}"
-    _cpu_ms(python, code)  # the first import may have to compile
+    _cpu_ms(python, row.imports)  # the first import may have to compile
     bare, full = [], []
     for _ in range(rounds):
         bare.append(_cpu_ms(python, "pass"))
-        full.append(_cpu_ms(python, code))
+        full.append(_cpu_ms(python, row.imports))
     return statistics.median(full) - statistics.median(bare)
 
 

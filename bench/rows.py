@@ -17,34 +17,38 @@ class Row:
     module: str
     argument: str = ""
     peer: str = ""
-    imports: str = ""
+    imports: str = ""  # the statement whose cost is measured
     packages: tuple[str, ...] = ()
 
     def python(self) -> Path:
         return environments.python(self.peer) if self.peer else Path(sys.executable)
 
 
-FLOOR = Row("floor", "bench.floor", imports="asyncio, msgspec", packages=("msgspec",))
-AIOHTTP = Row("aiohttp", "bench.aiohttp_floor", imports="aiohttp", packages=("aiohttp",))
+FLOOR = Row("floor", "bench.floor", imports="import asyncio, msgspec", packages=("msgspec",))
+AIOHTTP = Row("aiohttp", "bench.aiohttp_floor", imports="import aiohttp", packages=("aiohttp",))
 ADAPTER = Row("headrace adapter", "bench.ours", "adapter")
 RUN_STREAM = Row(
-    "headrace run_stream", "bench.ours", "run_stream", imports="headrace", packages=("headrace",)
+    "headrace run_stream",
+    "bench.ours",
+    "run_stream",
+    imports="import headrace",
+    packages=("headrace",),
 )
-EVENTS = Row("headrace events", "bench.ours", "events")
+EVENTS = Row("headrace events", "bench.ours", "events", imports="from headrace import Agent")
 OURS = (FLOOR, AIOHTTP, ADAPTER, EVENTS, RUN_STREAM)
 PEERS = (
-    Row("openai", "bench.peers.openai", "", "openai", "openai", ("openai",)),
+    Row("openai", "bench.peers.openai", "", "openai", "import openai", ("openai",)),
     Row(
-        "openai-agents", "bench.peers.openai_agents", "", "openai-agents", "agents",
+        "openai-agents", "bench.peers.openai_agents", "", "openai-agents", "import agents",
         ("openai-agents", "openai"),
     ),
     Row(
-        "langchain", "bench.peers.langchain", "", "langchain", "langchain_openai",
+        "langchain", "bench.peers.langchain", "", "langchain", "import langchain_openai",
         ("langchain-openai", "langchain-core", "openai"),
     ),
     Row(
-        "pydantic-ai", "bench.peers.pydantic_ai", "", "pydantic-ai", "pydantic_ai",
+        "pydantic-ai", "bench.peers.pydantic_ai", "", "pydantic-ai", "import pydantic_ai",
         ("pydantic-ai-slim", "openai"),
     ),
-    Row("litellm", "bench.peers.litellm", "", "litellm", "litellm", ("litellm", "openai")),
+    Row("litellm", "bench.peers.litellm", "", "litellm", "import litellm", ("litellm", "openai")),
 )  # fmt: skip

@@ -171,10 +171,10 @@ def as_messages(value: MessageInput) -> list[Message]:
         raise UsageError(
             f"The input is text, a Message or several, not {type(value).__name__}."
         ) from None
-    wrong = next((m for m in messages if not isinstance(m, Message)), None)
-    if wrong is not None:
-        raise UsageError(
-            f"A conversation holds headrace.Message items, not {type(wrong).__name__}.",
-            hint='Write Message.user("…") or Message.assistant("…").',
-        )
+    for message in messages:
+        if not isinstance(message, Message):
+            raise UsageError(
+                f"A conversation holds headrace.Message items, not {type(message).__name__}.",
+                hint='Write Message.user("…") or Message.assistant("…").',
+            )
     return messages

@@ -42,24 +42,24 @@ async def test_text_arrives_in_pieces_with_exact_usage_and_length(llama: LlamaSe
     assert end.metrics.time_to_first_token_ms is not None
 
 
-async def test_a_forced_tool_call_runs_and_the_answer_goes_on(llama_tools: LlamaServer) -> None:
+async def test_forced_tool_calls_run_and_go_back_to_the_model(llama_tools: LlamaServer) -> None:
+    # Forced through `extra`, so in each step: left free, this model's grammar cannot be built.
+    forced = {"tool_choice": "required", "parallel_tool_calls": False}
     agent = Agent(
-        model=_model(llama_tools),
-        tools=[flip],
-        tool_choice="required",
-        max_tokens=300,
-        max_steps=2,
-        extra={"parallel_tool_calls": False},
+        model=_model(llama_tools), tools=[flip], max_tokens=300, max_steps=2, extra=forced
     )
     events = await _all(agent)
     check_events(events)
     starts = [event for event in events if isinstance(event, ToolStart)]
     ends = [event for event in events if isinstance(event, ToolEnd)]
     steps = [event for event in events if isinstance(event, StepEnd)]
-    assert steps[0].finish_reason == "tool_calls"
-    assert starts[0].name == "flip"
-    assert ends[0].output in ("it is up", "it is down")
-    assert isinstance(events[-1], Complete)
+    assert [step.finish_reason for step in steps] == ["tool_calls", "tool_calls"]
+    assert {start.name for start in starts} == {"flip"}
+    assert {end.output for end in ends} <= {"it is up", "it is down"}
+    assert steps[1].usage.input > steps[0].usage.input
+    end = events[-1]
+    assert isinstance(end, Complete)
+    assert end.finish_reason == "max_steps"
 
 
 async def test_cancel_frees_the_servers_slot(llama: LlamaServer) -> None:

@@ -44,11 +44,13 @@ THIRD_PARTIES: dict[str, tuple[str, ...]] = {
     # who may be imported, where (a part, or a module)
     "msgspec": tuple(_ORDER),
     "aiohttp": ("providers",),
+    "yarl": ("providers",),
     "pydantic": ("tools", "agents"),
     "pydantic_core": ("tools", "agents", "wire.partial_json"),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli", "frontends"),
+    "markdown_it": ("cli", "frontends"),
     "starlette": ("server",),
     "uvicorn": ("server",),
     "nats": ("runs.stores", "runtime"),
@@ -59,6 +61,27 @@ THIRD_PARTIES: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("telemetry",),
     "pytest": ("testing",),
 }
+
+COMES_WITH = {
+    "pydantic_core": "pydantic",  # pinned to the digit by it
+    "yarl": "aiohttp",  # its addresses are aiohttp's own arguments
+    "click": "typer",
+    "markdown_it": "markdown-it-py",  # another name for the same
+}
+"""Imported by a name that `pyproject.toml` does not have."""
+
+EXTRAS = (
+    "starlette",
+    "uvicorn",
+    "nats",
+    "redis",
+    "telegram",
+    "discord",
+    "opentelemetry",
+    "prometheus_client",
+    "pytest",
+)
+"""Not in the base install: such an import must say `MissingExtra` where it fails."""
 
 PURE = ("wire", "models.retry", "models.assembler", "runs.fold", "agents.next_step")
 """Decided by values alone: no awaiting, no clock, no log, no randomness."""

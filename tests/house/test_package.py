@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import headrace
+from tests.house.floors import COMES_WITH, EXTRAS, THIRD_PARTIES
 
 ROOT = Path(__file__).parents[2]
 HOUSE = ROOT / "src" / "headrace"
@@ -82,6 +85,19 @@ def test_the_lock_fits_the_project() -> None:
     project["project"]["dependencies"].append("left-pad>=1")
     project["dependency-groups"]["dev"].append("right-pad>=1")
     assert differing(project, lock) == {"left-pad>=1", "dev: right-pad>=1"}
+
+
+def undeclared(dependencies: list[str], imported: Iterable[str]) -> set[str]:
+    """Libraries of the base install that pyproject.toml does not ask for."""
+    declared = {re.split(r"[^\w-]", dependency)[0] for dependency in dependencies}
+    return {name for name in imported if COMES_WITH.get(name, name) not in declared}
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    base = set(THIRD_PARTIES) - set(EXTRAS)
+    assert undeclared(project["dependencies"], base) == set()
+    assert undeclared(["aiohttp>=3"], ["aiohttp", "yarl", "rich"]) == {"rich"}
 
 
 def test_every_module_can_be_imported() -> None:

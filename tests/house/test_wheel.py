@@ -63,9 +63,9 @@ def test_it_brings_only_the_base(installed: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_carries_its_types_and_its_licence(installed: Path) -> None:
+def test_it_carries_its_types_its_licence_and_its_documentation(installed: Path) -> None:
     inside = {path.name for path in (installed / "env").rglob("*") if "headrace" in str(path)}
-    assert {"py.typed", "LICENSE"} <= inside
+    assert {"py.typed", "LICENSE", "events.md", "README.md"} <= inside
 
 
 @pytest.mark.slow

@@ -14,7 +14,6 @@ from headrace.models.chunk import StreamChunk
 from headrace.models.deadlines import Deadlines
 from headrace.models.model import Model
 from headrace.models.request import Options
-from headrace.providers.table import resolve_model
 from headrace.runs.response import Response
 from headrace.runs.run import Run, RunInfo
 from headrace.runs.writer import Writer
@@ -95,6 +94,8 @@ class Agent:
         """
         named = self._named
         if named is None or isinstance(named, str):
+            from headrace.providers.table import resolve_model
+
             return resolve_model(named, deadlines=self._own_deadlines)
         return named
 

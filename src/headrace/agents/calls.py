@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -12,9 +12,10 @@ from msgspec import Struct
 from headrace.events import ToolEnd, ToolProgress, ToolStart
 from headrace.messages import Message, ToolCall, ToolResult
 from headrace.runs.writer import Writer
-from headrace.tools.context import RunContext
-from headrace.tools.execute import ToolOutcome, execute, unknown_tool
-from headrace.tools.tool import AnyTool
+
+if TYPE_CHECKING:  # an agent without tools never loads what tools need
+    from headrace.tools.execute import ToolOutcome
+    from headrace.tools.tool import AnyTool
 
 ABORT_GRACE = 1.0
 """Seconds that cancelled tools may take to clean up; their ends are written before."""
@@ -76,7 +77,7 @@ class Calls:
     async def abort(self, error: str) -> None:
         """Cancel what runs; the `tool_end`s are written at once, with `error`."""
         for call, started in list(self._running.items()):
-            self._end(call, ToolOutcome("", error, _ms(started)))
+            self._end(call, "", error, _ms(started))
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -93,10 +94,13 @@ class Calls:
             self._writer.put(ToolStart, self._agent, call.id, call.name, _input(call))
             self._running[call] = asyncio.get_running_loop().time()
             outcome = await self._execute(call)
-            self._end(call, outcome)
+            self._end(call, outcome.output, outcome.error, outcome.duration_ms)
             return outcome
 
     async def _execute(self, call: ToolCall) -> ToolOutcome:
+        from headrace.tools.context import RunContext
+        from headrace.tools.execute import execute, unknown_tool
+
         settings = self._settings
         tool = settings.tools.get(call.name)
         if tool is None:
@@ -109,11 +113,10 @@ class Calls:
 
         return await execute(tool, call, context, timeout=settings.timeout, on_progress=progress)
 
-    def _end(self, call: ToolCall, outcome: ToolOutcome) -> None:
+    def _end(self, call: ToolCall, output: str, error: str | None, took: float) -> None:
         """Write the call's one end, unless it is written or the run is over."""
         if self._running.pop(call, None) is not None and not self._writer.closed:
-            fields = (call.id, call.name, outcome.output, outcome.duration_ms, outcome.error)
-            self._writer.put(ToolEnd, self._agent, *fields)
+            self._writer.put(ToolEnd, self._agent, call.id, call.name, output, took, error)
 
 
 def _input(call: ToolCall) -> object:

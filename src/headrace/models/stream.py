@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from types import TracebackType
 from typing import Protocol
 
@@ -164,7 +163,7 @@ class ModelStream:
             await attempt.close()
         if self._content or self._ended or self._watchdog is None:
             return None
-        wait = self._retry.wait_before(self._retries + 1, error, random.random())  # noqa: S311
+        wait = self._retry.wait_before(self._retries + 1, error, _jitter())
         if wait is None or wait >= self._watchdog.left:
             return None
         self._retries += 1
@@ -189,6 +188,12 @@ class ModelStream:
 
 def _has_content(batch: list[Delta]) -> bool:
     return any(isinstance(delta, CONTENT) for delta in batch)
+
+
+def _jitter() -> float:
+    from random import random  # takes hashlib along, and most streams never retry
+
+    return random()  # noqa: S311  # spreads retries out; no secret
 
 
 def truncated(provider: str) -> StreamTruncated:

@@ -28,15 +28,15 @@ MAX_ERROR_BODY = 64 * 1024
 _QUOTE = 80  # characters of garbage that a message shows
 _SPENT = "insufficient_quota"
 
+_REJECTED = tuple(
+    "invalid_request invalid_argument bad_request badrequest context_length exceed_context "
+    "not_found notfound unsupported content_policy".split()
+)
 # Words in an error's code or type, for errors that come without an HTTP status of their own.
 _WORDS: tuple[tuple[type[ProviderError], tuple[str, ...]], ...] = (
     (RateLimited, ("rate_limit", "too_many_requests", "quota", "resource_exhausted")),
     (AuthenticationFailed, ("authentication", "api_key", "permission", "unauthorized")),
-    (
-        RequestRejected,
-        ("invalid_request", "invalid_argument", "bad_request", "badrequest", "context_length")
-        + ("not_found", "notfound", "exceed_context", "unsupported", "content_policy"),
-    ),
+    (RequestRejected, _REJECTED),
 )
 
 

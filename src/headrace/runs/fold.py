@@ -132,6 +132,28 @@ class _Tape:
         return str(self._text)
 
 
+class _Step(Struct):
+    """One model call of the root agent and the results of its calls.
+
+    A tool that changes nothing may end before the step that asks for it does, so results wait
+    for the message that they answer. `seq` is that of the last `step_start` or `step_end`.
+    """
+
+    seq: int
+    message: Message | None = None
+    results: list[ToolResult] = []
+
+    def messages(self) -> list[Message]:
+        """The step's part of the conversation: nothing for one that runs still or failed."""
+        if self.message is None:
+            return []
+        if not self.results:
+            return [self.message]
+        order = {call.id: i for i, call in enumerate(self.message.tool_calls)}
+        results = sorted(self.results, key=lambda r: order.get(r.call_id, len(order)))
+        return [self.message, Message.tool(*results)]
+
+
 class Folder:
     """Folds events one after the other."""
 
@@ -141,7 +163,7 @@ class Folder:
         self._reasoning = _Tape()
         self._tools: list[ToolState] = []
         self._running: dict[tuple[str, str], ToolState] = {}
-        self._messages: list[tuple[int, Message]] = []
+        self._steps: list[_Step] = []
 
     def add(self, event: Event) -> None:
         """Fold in the next event."""
@@ -168,7 +190,7 @@ class Folder:
         state.text = str(self._text)
         state.reasoning = str(self._reasoning)
         state.tools = [copy(tool) for tool in self._tools]
-        state.messages = [message for _, message in self._messages]
+        state.messages = [message for step in self._steps for message in step.messages()]
         self._state = copy(state)
         return state
 
@@ -176,11 +198,15 @@ class Folder:
         if isinstance(event, StepStart):
             if not event.agent:
                 self._state.steps = max(self._state.steps, event.step)
+                self._steps.append(_Step(event.seq))
             return
         self._state.usage = self._state.usage + event.usage
-        # A failed step's message is no part of the conversation: the step is asked again.
-        if not event.agent and event.finish_reason not in ("error", "cancelled"):
-            self._messages.append((event.seq, event.message))
+        if not event.agent:
+            step = self._steps[-1]
+            step.seq = event.seq
+            # A failed step's message is no part of the conversation: the step is asked again.
+            if event.finish_reason not in ("error", "cancelled"):
+                step.message = event.message
 
     def _tool(self, event: ToolStart | ToolProgress | ToolEnd) -> None:
         key = (event.agent, event.call_id)
@@ -194,28 +220,16 @@ class Folder:
             tool.progress = event.content
             return
         tool.output, tool.error, tool.duration_ms = event.output, event.error, event.duration_ms
-        if not event.agent:
-            self._result(event)
-
-    def _result(self, event: ToolEnd) -> None:
-        """Tool results of one step share a message, in the order of the calls."""
-        text = event.output if event.error is None else event.error
-        result = ToolResult(event.call_id, event.name, text, event.error is not None)
-        if self._messages and self._messages[-1][1].role == "tool":
-            seq, message = self._messages.pop()
-            results = [p for p in message.content if isinstance(p, ToolResult)]
-        else:
-            seq, results = event.seq, []
-        asked = [c.id for c in self._messages[-1][1].tool_calls] if self._messages else []
-        order = {call_id: i for i, call_id in enumerate(asked)}
-        results = sorted([*results, result], key=lambda r: order.get(r.call_id, len(order)))
-        self._messages.append((seq, Message.tool(*results)))
+        if not event.agent and self._steps:
+            text = event.output if event.error is None else event.error
+            result = ToolResult(event.call_id, event.name, text, event.error is not None)
+            self._steps[-1].results.append(result)
 
     def _retract(self, event: Retract) -> None:
         if not event.agent:
             self._text.retract(event.since)
             self._reasoning.retract(event.since)
-            self._messages = [(seq, m) for seq, m in self._messages if seq < event.since]
+            self._steps = [step for step in self._steps if step.seq < event.since]
         self._tools = [
             tool for tool in self._tools if tool.agent != event.agent or tool.seq < event.since
         ]

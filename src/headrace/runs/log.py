@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from headrace.errors import LogConflict, LogTooLarge, ReplayGap
-from headrace.events import TERMINAL, AgentEnd, Event, StepEnd, ToolEnd
+from headrace.events import TERMINAL, AgentEnd, Answer, Event, StepEnd, ToolEnd
 from headrace.runs.policies import join_deltas, text_chars
 
 MAX_LOG = 50 * 1024 * 1024
@@ -20,7 +20,7 @@ EVENT_COST = 96
 _UNREAD_MAX = 4096
 """Unread events of a private log from which on it joins them."""
 
-_ENDS = (StepEnd, ToolEnd, AgentEnd, *TERMINAL)
+_ENDS = (StepEnd, ToolEnd, AgentEnd, Answer, *TERMINAL)
 """These fit always, so that a full log still closes what it began (laws 2 and 4)."""
 
 _seq = attrgetter("seq")

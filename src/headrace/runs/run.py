@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 from typing import Any
@@ -24,6 +23,7 @@ from headrace.events import (
 from headrace.messages import Message
 from headrace.runs.fold import RunState, fold
 from headrace.runs.log import Log
+from headrace.runs.metrics import Meter
 from headrace.runs.response import Response
 from headrace.runs.viewer import Viewer
 from headrace.runs.writer import Writer
@@ -60,7 +60,9 @@ class RunInfo(Struct, frozen=True):
 
 def new_run_id() -> str:
     """A fresh id that no one can guess: 128 random bits."""
-    return "run_" + secrets.token_urlsafe(16)
+    from secrets import token_urlsafe  # takes hmac and random along
+
+    return "run_" + token_urlsafe(16)
 
 
 class Run:
@@ -74,6 +76,8 @@ class Run:
         info: What `run_start` tells.
         deadline: Seconds that the whole run may take; None for ever.
         private: At most one viewer, there from the start (see `Log`).
+        grace: Seconds that a stopped driver may take to let go; then it is left behind and its
+            later writes are refused.
     """
 
     def __init__(
@@ -83,16 +87,21 @@ class Run:
         *,
         deadline: float | None = 900.0,
         private: bool = False,
+        grace: float = CANCEL_GRACE,
     ) -> None:
         self.id = new_run_id()
         self.info = info
         self._driver = driver
         self._deadline = deadline
         self._private = private
+        self._grace = grace
         self._log = Log(private=private)
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._late: DeadlineExceeded | None = None
         self._reason: str | None = None
-        self._cancelled_at = 0.0
+        self._stopped_at: float | None = None
+        self._stopped_tools: dict[str, str] | None = None
         self._end: Complete | Error | Cancelled | None = None
         self._cause: BaseException | None = None
         self._outcome: Outcome | None = None
@@ -121,14 +130,20 @@ class Run:
 
     def begin(self) -> None:
         """Start the run's task in the running event loop, once."""
-        if self._task is None:
-            # Written here, not in the task: a task that is cancelled before its first step
-            # never runs at all, and its log would have an end without a start.
-            info = self.info
-            self._writer.put(
-                RunStart, "", self.id, info.agent_name, info.model, info.session, info.parent
-            )
-            self._task = asyncio.get_running_loop().create_task(self._main(), name=self.id)
+        if self._task is not None:
+            return
+        loop = asyncio.get_running_loop()
+        # Written here, not in the task: a task that is cancelled before its first step
+        # never runs at all, and its log would have an end without a start.
+        info = self.info
+        self._writer.meter = Meter(self._writer.now())
+        self._writer.put(
+            RunStart, "", self.id, info.agent_name, info.model, info.session, info.parent
+        )
+        self._task = loop.create_task(self._main(), name=self.id)
+        self._task.add_done_callback(self._settle)
+        if self._deadline is not None:
+            self._timer = loop.call_later(self._deadline, self._expire)
 
     def batches(self, after: int = 0) -> Viewer:
         """A viewer: lists of events after `after`, as they come, to the run's end."""
@@ -200,18 +215,14 @@ class Run:
     async def cancel(self, reason: str = "cancelled") -> Event:
         """End the run: close its upstream, keep what was generated; gives the terminal event.
 
-        A run that has ended stays as it ended. A driver that does not let go within 5 s is left
-        behind and its later writes are refused.
+        A run that has ended stays as it ended. A driver that does not let go within the grace
+        (5 s) is left behind and its later writes are refused.
         """
         self.begin()
-        if self._task is not None and not self._log.ended:
-            if self._reason is None:
-                self._reason = reason
-                self._cancelled_at = self._writer.now()
-                self._task.cancel()
-            await asyncio.wait([self._task], timeout=CANCEL_GRACE)
-            if not self._log.ended:
-                self._write_cancelled()
+        if not self._log.ended and self._stopped_at is None:
+            self._reason = reason
+            self._stop()
+        await self._log.wait_end()
         if self._end is None:
             raise UsageError("The run ended without a terminal event.")
         return self._end
@@ -229,18 +240,43 @@ class Run:
         return fold(self._log.read(0))
 
     async def _main(self) -> None:
-        timer = asyncio.timeout(self._deadline)
         try:
-            async with timer:
-                self._outcome = await self._driver(self._writer)
+            self._outcome = await self._driver(self._writer)
             self._write_complete(self._outcome)
         except asyncio.CancelledError:
-            self._write_cancelled()
-        except TimeoutError as error:
-            late = DeadlineExceeded("run", self._deadline or 0)
-            self._write_error(late if timer.expired() else error, error)
+            self._write_stopped(None)
         except Exception as error:  # the run's one end is written, whatever its driver raised
-            self._write_error(error, error)
+            self._write_stopped(error)
+
+    def _expire(self) -> None:
+        """The time of the whole run is over."""
+        if self._stopped_at is None:
+            self._late = DeadlineExceeded("run", self._deadline or 0)
+            self._stop()
+
+    def _stop(self) -> None:
+        """Interrupt the driver, and go on without it where it does not let go."""
+        self._stopped_at = self._writer.now()
+        self._stopped_tools = dict(self._writer.tools)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            self._timer = self._task.get_loop().call_later(self._grace, self._write_stopped, None)
+
+    def _settle(self, task: asyncio.Task[None]) -> None:
+        """Write the end that `_main` could not, as when it was cancelled before its first step."""
+        error = None if task.cancelled() else task.exception()
+        self._write_stopped(error if isinstance(error, Exception) else None)
+
+    def _write_stopped(self, error: Exception | None) -> None:
+        """The end of a run that did not complete: whoever stopped it first says which."""
+        if self._late is not None:
+            self._write_error(self._late)
+        elif error is None or self._reason is not None:
+            self._write_cancelled()
+        else:
+            self._write_error(error)
 
     def _write_complete(self, outcome: Outcome) -> None:
         writer = self._writer
@@ -251,11 +287,11 @@ class Run:
         metrics = writer.meter.metrics(writer.now(), writer.usage)
         self._finish(Complete, outcome.finish_reason, writer.usage, metrics, outcome.output)
 
-    def _write_error(self, error: Exception, cause: BaseException) -> None:
+    def _write_error(self, error: Exception) -> None:
         writer = self._writer
         if writer.closed:
             return
-        self._cause = cause
+        self._cause = error
         writer.close_open("the run failed")
         metrics = writer.meter.metrics(writer.now(), writer.usage)
         if isinstance(error, HeadraceError):
@@ -268,15 +304,18 @@ class Run:
         writer = self._writer
         if writer.closed:
             return
-        tools = dict(writer.tools)
+        # The tools as they stood when the cancel came: the driver has ended them since.
+        tools = dict(writer.tools) if self._stopped_tools is None else self._stopped_tools
         writer.close_open("cancelled")
-        closed = writer.upstream_closed_at
-        waited = None if closed is None else round((closed - self._cancelled_at) * 1e3, 3)
+        closed, stopped = writer.upstream_closed_at, self._stopped_at
+        waited = None if closed is None or stopped is None else round((closed - stopped) * 1e3, 3)
         receipt = Receipt(str(writer.text), tools, waited)
         metrics = writer.meter.metrics(writer.now(), writer.usage)
         self._finish(Cancelled, self._reason or "interrupted", writer.usage, metrics, receipt)
 
     def _finish(self, kind: type[Complete | Error | Cancelled], *fields: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         # Set before the write: whoever the write wakes finds the end.
         self._end = kind(self._writer.next_seq, self._writer.now(), "", *fields)  # type: ignore[arg-type]
         self._writer.write((self._end,))

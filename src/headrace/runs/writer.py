@@ -45,7 +45,7 @@ class Writer:
         self.usage = Usage()
         self.tools: dict[str, str] = {}
         self.upstream_closed_at: float | None = None
-        self._open: dict[tuple[str, str], StepStart | ToolStart | AgentStart] = {}
+        self._open: dict[tuple[str, str, str], StepStart | ToolStart | AgentStart] = {}
 
     @property
     def next_seq(self) -> int:
@@ -113,20 +113,20 @@ class Writer:
     def _account(self, event: Event) -> None:
         match event:
             case StepStart():
-                self._open["step", event.agent] = event
+                self._open["step", event.agent, ""] = event
             case StepEnd():
-                self._open.pop(("step", event.agent), None)
+                self._open.pop(("step", event.agent, ""), None)
                 self.usage = self.usage + event.usage
                 self.meter.step(event.timing.duration_ms / 1e3)
                 if event.finish_reason == "cancelled":
                     self.upstream_closed_at = event.at
             case ToolStart():
-                self._open[event.call_id, event.agent] = event
+                self._open["tool", event.agent, event.call_id] = event
                 self.tools[event.call_id] = "running"
             case ToolEnd():
-                self._open.pop((event.call_id, event.agent), None)
+                self._open.pop(("tool", event.agent, event.call_id), None)
                 self.tools[event.call_id] = "finished"
             case AgentStart():
-                self._open["agent", event.agent] = event
+                self._open["agent", event.agent, event.name] = event
             case AgentEnd():
-                self._open.pop(("agent", event.agent), None)
+                self._open.pop(("agent", event.agent, event.name), None)

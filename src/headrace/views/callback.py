@@ -13,9 +13,7 @@ OnChunk = Callable[[str], Awaitable[None] | None]
 """Takes each piece of text; what it raises stops the run and comes out unchanged."""
 
 
-async def call_back(
-    run: Run, on_chunk: OnChunk, *, reason: str = "callback failed"
-) -> Response:
+async def call_back(run: Run, on_chunk: OnChunk, *, reason: str = "callback failed") -> Response:
     """Call `on_chunk` with each piece of the run's answer; gives the response.
 
     What `on_chunk` raises cancels the run with `reason` (its upstream is closed at once) and

@@ -32,15 +32,13 @@ class Channel(Generic[T]):
         self.capacity = capacity
         self.timeout = timeout
         self._items: deque[T] = deque()
-        self._senders: deque[tuple[asyncio.Future[None], T]] = deque()
+        self._senders: deque[tuple[asyncio.Future[bool], T]] = deque()
         self._receivers: deque[asyncio.Future[T]] = deque()
         self._closed = False
         self._error: BaseException | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"<Channel {len(self._items)}/{self.capacity}{' closed' if self._closed else ''}>"
-        )
+        return f"<Channel {len(self._items)}/{self.capacity}{' closed' if self._closed else ''}>"
 
     @property
     def closed(self) -> bool:
@@ -61,7 +59,7 @@ class Channel(Generic[T]):
         if len(self._items) < self.capacity:
             self._items.append(item)
             return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         entry = (waiter, item)
         self._senders.append(entry)
         try:
@@ -76,7 +74,8 @@ class Channel(Generic[T]):
                 f"from a channel of capacity {self.capacity}.",
                 hint="Read faster, or give the channel more capacity or a longer timeout.",
             )
-        waiter.result()
+        if not waiter.result():
+            raise _closed()
 
     async def receive(self) -> T:
         """The next item.
@@ -116,7 +115,7 @@ class Channel(Generic[T]):
         self._error = error
         for sender, _ in self._senders:
             if not sender.done():
-                sender.set_exception(_closed())
+                sender.set_result(False)
         self._senders.clear()
         for receiver in self._receivers:
             if not receiver.done():
@@ -153,7 +152,7 @@ class Channel(Generic[T]):
 
     def _take_from_sender(self) -> T:
         waiter, item = self._senders.popleft()
-        waiter.set_result(None)
+        waiter.set_result(True)
         return item
 
 

@@ -13,9 +13,7 @@ INTERRUPTED = "\n[Error: Stream interrupted]"
 """What a reader of marked text sees after the last piece of a run that did not end well."""
 
 
-async def text(
-    run: Run, *, on_error: Literal["raise", "mark"] = "raise"
-) -> AsyncGenerator[str]:
+async def text(run: Run, *, on_error: Literal["raise", "mark"] = "raise") -> AsyncGenerator[str]:
     """Each piece of the answer's text; abandoning the iteration cancels the run.
 
     Args:

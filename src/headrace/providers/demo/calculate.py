@@ -42,7 +42,11 @@ _BINARY: Mapping[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
-_SPELLINGS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
+_SPELLINGS = {"\u00d7": "*", "\u00b7": "*", "\u00f7": "/", "\u2212": "-", "\u2013": "-", "^": "**"}
+_SPELLED = str.maketrans(_SPELLINGS)
+
+SIGNS = "-+*/%" + "".join(_SPELLINGS)
+"""The signs that may stand between numbers: those of Python, and those of print."""
 
 
 class CannotCalculate(ValueError):
@@ -50,18 +54,21 @@ class CannotCalculate(ValueError):
 
 
 def parse(expression: str) -> ast.expr:
-    """Read an expression; ``^`` is the power, ``×``, ``÷`` and ``−`` are known.
+    """Read an expression; ``^`` is the power, and the signs of print are known.
 
     Raises:
         CannotCalculate: it is too long or no expression.
     """
     if len(expression) > MAX_CHARS:
         raise CannotCalculate(f"the expression is longer than {MAX_CHARS} characters")
-    text = expression.translate(_SPELLINGS).replace("^", "**").strip()
+    text = expression.translate(_SPELLED).strip()
     try:
-        return ast.parse(text, mode="eval").body
+        tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise CannotCalculate(f"{expression.strip()!r} is no arithmetic expression") from None
+        tree = None
+    if tree is None or isinstance(tree, ast.Tuple):
+        raise CannotCalculate(f"{expression.strip()!r} is no arithmetic expression")
+    return tree
 
 
 def calculate(expression: str) -> str:
@@ -114,4 +121,3 @@ def _bounded(value: Number) -> Number:
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise CannotCalculate("the result is too large")
     return value
-

@@ -14,9 +14,13 @@ from msgspec import Struct
 MAX_PAGE = 512 * 1024
 """Bytes of one page; a longer file is no page for a person to read, and is left out."""
 
+SHORTEST = 40
+"""Characters of a passage; a status line answers nothing."""
+
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _WORD = re.compile(r"[a-z0-9]+")
+_ENDING = re.compile(r"(?<=[a-z]{3})(?:ings?|ed|(?<!s)s|e)$")
 _COMMON = frozenset(
     "a an and any are as at be but by can do does for from get had has have how i if in into is it "
     "its me my not of on or our please should so some tell than that the their then there these "
@@ -43,13 +47,13 @@ class Library:
     """Passages that can be searched; the same query always finds the same.
 
     Ranking is BM25 (Robertson and Zaragoza, *The Probabilistic Relevance Framework*, 2009) with
-    its usual k1 = 1.2 and b = 0.75; words of the heading count four times.
+    its usual k1 = 1.2 and b = 0.75; words of the heading count double.
     """
 
     def __init__(self, passages: Iterable[Passage]) -> None:
         self.passages = tuple(passages) or (BUILT_IN,)
         self._words = [
-            Counter([*(4 * words(p.section)), *words(p.page), *words(p.text)])
+            Counter([*(2 * words(p.section)), *words(p.page), *words(p.text)])
             for p in self.passages
         ]
         self._lengths = [sum(each.values()) for each in self._words]
@@ -76,19 +80,21 @@ class Library:
 
 
 def words(text: str) -> list[str]:
-    """The words that matter, in lower case and the singular."""
+    """The words that matter, in lower case and without their common endings."""
     found = _WORD.findall(text.lower())
-    return [_singular(word) for word in found if word not in _COMMON]
+    return [_stem(word) for word in found if len(word) > 1 and word not in _COMMON]
 
 
-def _singular(word: str) -> str:
-    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
-        return word[:-1]
-    return word
+def _stem(word: str) -> str:
+    """`runs` and `running` are `run`, `cancelled` is `cancel`; crude, but always the same."""
+    stem = _ENDING.sub("", word)
+    if stem != word and len(stem) > 3 and stem[-1] == stem[-2]:
+        stem = stem[:-1]
+    return stem
 
 
 def split(page: str, markdown: str) -> Iterator[Passage]:
-    """Cut a page at its headings; sections without text are left out."""
+    """Cut a page at its headings; sections with next to no text are left out."""
     path: list[str] = []
     body: list[str] = []
     fenced = False
@@ -99,7 +105,7 @@ def split(page: str, markdown: str) -> Iterator[Passage]:
             body.append(line)
             continue
         text = "\n".join(body).strip()
-        if text:
+        if len(text) >= SHORTEST:
             yield Passage(page, " > ".join(filter(None, path)) or page, text)
         level = len(heading[1])
         path = [*path[: level - 1], *[""] * (level - 1 - len(path)), heading[2].strip()]
@@ -118,16 +124,22 @@ def read(root: Path) -> Iterator[Passage]:
 def documentation() -> Library:
     """Headrace's documentation: the package's own copy, else that of the checkout around it."""
     package = Path(__file__).resolve().parents[2]
-    packed = package / "_docs"
+    packed, root = package / "_docs", package.parents[1]
     if packed.is_dir():
-        return Library(read(packed))
-    root = package.parents[1]
-    if not (root / "pyproject.toml").is_file():
-        return Library(())
-    readme = root / "README.md"
-    first = split("README.md", readme.read_text("utf-8")) if readme.is_file() else ()
-    docs = (Passage(f"docs/{p.page}", p.section, p.text) for p in read(root / "docs"))
-    return Library([*first, *docs])
+        return Library(pages(packed, packed / "README.md"))
+    if (root / "pyproject.toml").is_file():
+        return Library(pages(root / "docs", root / "README.md"))
+    return Library(())
+
+
+def pages(docs: Path, readme: Path) -> Iterator[Passage]:
+    """The passages of the README and of the documentation, where they are there."""
+    if readme.is_file():
+        yield from split("README.md", readme.read_text("utf-8", errors="replace"))
+    for passage in read(docs):
+        # Decisions are for those who build the house, not for those who live in it.
+        if passage.page != readme.name and not passage.page.startswith("decisions/"):
+            yield Passage(f"docs/{passage.page}", passage.section, passage.text)
 
 
 BUILT_IN = Passage(

@@ -75,9 +75,11 @@ def tolerant(value: dict[str, Any]) -> Chunk:
 
 def _choice(value: dict[str, Any]) -> Choice:
     delta = value.get("delta")
-    known = {name: delta.get(name) for name in ChunkDelta.__struct_fields__} if (
-        isinstance(delta, dict)
-    ) else None
+    known = (
+        {name: delta.get(name) for name in ChunkDelta.__struct_fields__}
+        if (isinstance(delta, dict))
+        else None
+    )
     return Choice(
         ChunkDelta(**known) if known is not None else None,
         value.get("index"),

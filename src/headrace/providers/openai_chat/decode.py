@@ -74,22 +74,22 @@ class ChatDecoder:
         self, failures: Failures, *, id_prefix: str = "call", sse: SSEDecoder | None = None
     ) -> None:
         self._failures = failures
-        self._sse = sse or SSEDecoder()
+        self._sse: SSEDecoder | None = sse or SSEDecoder()  # None once the turn is over
         self._calls = JoinedCalls(id_prefix)
         self._details = ReasoningDetails()
         self._usage = UsageFields()
         self._reason: str | None = None
-        self._over = False
         # The first bytes, until an event has come: they may be an error that is no event stream.
         self._head: bytearray | None = bytearray()
 
     def feed(self, data: bytes) -> list[Delta]:
         """Take bytes, give the deltas that they complete; never raises."""
         out: list[Delta] = []
-        if self._over:
+        sse = self._sse
+        if sse is None:
             return out
         try:
-            events = self._sse.feed(data)
+            events = sse.feed(data)
         except WireError as error:
             return self._fail(out, self._failures.too_long(error))
         if self._head is not None:
@@ -101,21 +101,23 @@ class ChatDecoder:
                 self._odd(event, out)
             else:
                 text = _plain_text(chunk)
-                if text is None or event.event != "message":
-                    self._take(chunk, event, out)
-                elif text:
-                    out.append(TextDelta(text))
-            if self._over:
+                if text is not None and event.event == "message":
+                    if text:
+                        out.append(TextDelta(text))
+                    continue
+                self._take(chunk, event, out)
+            if self._sse is None:
                 break
         return out
 
     def close(self) -> list[Delta]:
         """The transport ended: a `Finish` or `Failure` comes now, unless one has come."""
         out: list[Delta] = []
-        if self._over:
+        sse = self._sse
+        if sse is None:
             return out
         try:
-            self._sse.close()
+            sse.close()
         except WireError as error:
             return self._fail(out, self._failures.too_long(error))
         if self._reason is not None:
@@ -221,12 +223,12 @@ class ChatDecoder:
         if reason == "stop" and self._calls:
             reason = "tool_calls"
         out.append(Finish(reason, raw))
-        self._over = True
+        self._sse = None
         return out
 
     def _fail(self, out: list[Delta], error: ProviderError) -> list[Delta]:
         out.append(Failure(error))
-        self._over = True
+        self._sse = None
         return out
 
 

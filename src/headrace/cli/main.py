@@ -1,0 +1,52 @@
+"""The command `headrace`: its subcommands and what they share."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from headrace.cli.chat import chat
+from headrace.cli.models import models
+from headrace.cli.run import run
+from headrace.cli.schema import schema
+
+app = typer.Typer(
+    name="headrace",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Carries an LLM agent's stream to your terminal.",
+)
+app.command()(chat)
+app.command()(run)
+app.command()(models)
+app.command()(schema)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"headrace {version('headrace')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    # Whatever the locale: an odd character is shown as `?`, never a crash in mid-answer.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app()

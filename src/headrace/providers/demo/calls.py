@@ -1,0 +1,102 @@
+"""Which of a request's tools a question needs, and with what arguments."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from headrace.models.request import ToolSpec
+from headrace.providers.demo.library import words
+from headrace.providers.demo.question import about_headrace, zones
+from headrace.providers.demo.sums import expressions, without_sums
+
+Wanted = tuple[str, dict[str, Any]]
+"""A tool's name and its arguments."""
+
+_OWN = {"calculator": "expression", "clock": "timezone", "search_docs": "query"}
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|[_-]")
+_VERBS = frozenset({"call", "do", "fetch", "get", "make", "my", "read", "run", "tool", "list"})
+_SYNONYMS = {"find": "search", "look": "search", "multiply": "times", "forecast": "weather"}
+_QUOTED = re.compile(r"[\"“']([^\"”']{1,200})[\"”']")
+_NAMED = re.compile(
+    r"\b(?:in|at|for|of|from|to|about)\s+([A-Z][\w-]*(?:\s[A-Z][\w-]*)*|[A-Z][\w-]*)"
+)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_WHOLE = frozenset({"q", "query", "question", "text", "prompt", "task", "message", "input"})
+
+
+def wanted(question: str, tools: Sequence[ToolSpec]) -> list[Wanted]:
+    """The calls that a question needs, of the tools that there are, in order."""
+    own = {tool.name for tool in tools if is_own(tool)}
+    calls: list[Wanted] = []
+    if "calculator" in own:
+        calls += [("calculator", {"expression": each}) for each in expressions(question)]
+    if "clock" in own:
+        calls += [("clock", {"timezone": zone}) for zone in zones(question)]
+    foreign = [t for t in tools if t.name not in own and _named(question, t)]
+    calls += [(tool.name, _arguments(tool.parameters, question)) for tool in foreign]
+    if "search_docs" in own and not foreign and about_headrace(question):
+        calls.append(("search_docs", {"query": without_sums(question)[:300]}))
+    return calls
+
+
+def is_own(tool: ToolSpec) -> bool:
+    """Whether it is one of the demo's tools, and no other tool of that name."""
+    parameter = _OWN.get(tool.name)
+    return parameter is not None and parameter in tool.parameters.get("properties", {})
+
+
+def _named(question: str, tool: ToolSpec) -> bool:
+    """Whether a word of the tool's name stands in the question."""
+    parts = {part.lower() for part in _CAMEL.split(tool.name)} - _VERBS
+    said = {word.lower() for word in re.findall(r"\w+", question)} | set(words(question))
+    return tool.name.lower() in said or not parts.isdisjoint(
+        said | {_SYNONYMS[word] for word in said if word in _SYNONYMS}
+    )
+
+
+def _arguments(schema: dict[str, Any], question: str) -> dict[str, Any]:
+    """Something fitting for each argument that must be there."""
+    properties: dict[str, Any] = schema.get("properties", {})
+    numbers = iter(_NUMBER.findall(question))
+    quoted = iter(_QUOTED.findall(question))
+    names = iter(_NAMED.findall(question))
+
+    def text_for(name: str) -> str:
+        given = next(quoted, None)
+        if given is None and name not in _WHOLE:
+            given = next(names, None)
+        return question[:300] if given is None else given
+
+    filled: dict[str, Any] = {}
+    for name in schema.get("required", ()):
+        filled[name] = _value(properties.get(name, {}), name, question, numbers, text_for)
+    return filled
+
+
+def _value(
+    schema: dict[str, Any], name: str, question: str, numbers: Iterator[str], text_for: Any
+) -> Any:
+    schema = schema.get("anyOf", [schema])[0]
+    if "enum" in schema:
+        options = schema["enum"]
+        return next((o for o in options if str(o).lower() in question.lower()), options[0])
+    match schema.get("type", "string"):
+        case "integer":
+            return int(float(next(numbers, "1")))
+        case "number":
+            return float(next(numbers, "1"))
+        case "boolean":
+            return True
+        case "array":
+            return [_value(schema.get("items", {}), name, question, numbers, text_for)]
+        case "object":
+            return {}
+    return text_for(name)
+
+
+def arguments_text(arguments: dict[str, Any]) -> str:
+    """Arguments as a model writes them."""
+    return json.dumps(arguments, ensure_ascii=False)

@@ -1,0 +1,66 @@
+"""A clock that jumps: tests of deadlines and paces that take no real time."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+STUCK = 5.0
+"""Real seconds without any timer before the program counts as stuck."""
+
+
+class FakeClock(asyncio.SelectorEventLoop):
+    """An event loop whose `time()` jumps to the next timer as soon as there is nothing to do.
+
+    It is for code that waits for timers, events and queues of its own. What waits for a socket or
+    a thread while a timer runs may see the timer win: the clock does not wait for the world.
+    Only the loop's clock is faked; `time.time()` goes on as ever.
+    """
+
+    def __init__(self) -> None:
+        self._fake_now = 0.0
+        super().__init__(_JumpingSelector(self))
+
+    def time(self) -> float:
+        """Seconds since the loop's beginning, jumps included."""
+        return self._fake_now
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock on; timers that are due by then run next."""
+        self._fake_now += seconds
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Where the loop would sleep until a timer, the clock is put forward instead."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is not None:
+            self._clock.advance(timeout)
+            return []
+        ready = super().select(STUCK)
+        if not ready:
+            raise RuntimeError("Nothing will ever happen: no timer runs and nobody else calls.")
+        return ready
+
+
+def run_with_fake_clock(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end on a `FakeClock`, and give its result.
+
+    Sleeping an hour in it takes no time; `asyncio.get_running_loop().time()` tells the hour.
+
+    Raises:
+        RuntimeError: it waits for something that never happens.
+    """
+    with asyncio.Runner(loop_factory=FakeClock) as runner:
+        return runner.run(main)

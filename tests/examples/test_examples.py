@@ -1,0 +1,64 @@
+"""Every example runs as it is, on the embedded model and without any key."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SAYS = {
+    # example: what its output shows (standard output, standard error)
+    "basic_streaming.py": ("[stop, ", ""),
+    "collect.py": ("--- collected ", ""),
+    "complete_cli.py": ("Completed in ", ""),
+    "custom_processing.py": ("Reply: ", "[Progress: 1"),
+    "progress.py": ("Headrace", "Complete: "),
+    "tools.py": ("[stop, ", ""),
+}
+LIMIT = 60
+
+
+def run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_MODEL"))}
+    env = kept | {"LLM_PROVIDER": "demo", "HEADRACE_DEMO_SPEED": "0", "PYTHONUTF8": "1"}
+    return subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-W", "error", str(path), *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+
+
+@pytest.mark.parametrize("example", sorted(SAYS))
+def test_an_example_runs(example: str) -> None:
+    done = run(EXAMPLES / example)
+    out, err = SAYS[example]
+    assert done.returncode == 0, done.stderr
+    assert out in done.stdout
+    assert err in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "never awaited" not in done.stderr
+
+
+def test_an_example_takes_a_question() -> None:
+    assert "56088" in run(EXAMPLES / "basic_streaming.py", "What is 123*456?").stdout
+
+
+def test_every_example_is_run() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
+
+
+def test_examples_fit_on_a_page() -> None:
+    lengths = {p.name: len(p.read_text("utf-8").splitlines()) for p in EXAMPLES.glob("*.py")}
+    assert {name: lines for name, lines in lengths.items() if lines > 60} == {}
+
+
+def test_an_example_that_fails_is_found(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("import headrace\nheadrace.nothing\n")
+    assert run(tmp_path / "bad.py").returncode == 1
