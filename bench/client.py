@@ -198,23 +198,24 @@ async def paced(program: Program, task: dict[str, Any]) -> dict[str, float | str
 
 
 async def memory(program: Program, task: dict[str, Any]) -> dict[str, float]:
-    """Resident memory early and late in one long answer."""
-    early, total = task["early"], task["chunks"]
+    """Resident memory in one long answer: when a tenth, nine tenths and all of it were read."""
+    total = task["chunks"]
     await program.open(f"{task['base']}/long{total}/v1")
-    marks = {bodies.chars(n, bodies.PLAIN_WORDS): n for n in (early, total)}
-    found: dict[int, float] = {}
+    marks = [bodies.chars(total * tenths // 10, bodies.PLAIN_WORDS) for tenths in (1, 9, 10)]
+    found: list[float] = []
     chars = 0
 
     def seen(text: str) -> None:
         nonlocal chars
         chars += len(text)
-        while marks and chars >= (mark := next(iter(marks))):
-            found[marks.pop(mark)] = resident_mib()
+        while len(found) < len(marks) and chars >= marks[len(found)]:
+            found.append(resident_mib())
 
     await program.watch(seen)
-    if marks:
-        raise SystemExit(f"the answer ended after {chars} characters")
-    return {"early_mib": found[early], "late_mib": found[total], "peak_mib": peak_mib()}
+    if chars != marks[-1]:
+        raise SystemExit(f"the answer has {chars} characters where {marks[-1]} were sent")
+    early, late, end = found
+    return {"early_mib": early, "late_mib": late, "end_mib": end, "peak_mib": peak_mib()}
 
 
 MODES: dict[str, Callable[[Program, dict[str, Any]], Awaitable[Mapping[str, float | str]]]] = {

@@ -227,37 +227,31 @@ def paced(plan: Plan) -> Section:
 
 def memory(plan: Plan) -> Section:
     """One very long answer."""
-    total, early = plan.long_chunks, plan.long_chunks // 10
-    task = {"mode": "memory", "chunks": total, "early": early}
+    total = plan.long_chunks
+    task = {"mode": "memory", "chunks": total}
     found = sample(plan, plan.of(FLOOR, ADAPTER, RUN_STREAM), task, 1, "late_mib")
     text = bodies.chars(total, bodies.PLAIN_WORDS) / 2**20
-    growth = {
-        row: results[0]["late_mib"] - results[0]["early_mib"]
-        if "late_mib" in results[0]
-        else None
-        for row, results in found.items()
-    }  # fmt: skip
+    columns = ("early_mib", "late_mib", "end_mib", "peak_mib")
     section = Section(
         f"One answer of {total:,} chunks",
-        f"Resident memory when {early:,} chunks had been read and when all had. The answer's own "
-        f"text, which a run keeps, is {text:.1f} MiB.",
-        ["program", f"MiB at {early:,}", f"MiB at {total:,}", "growth", "peak MiB"],
-        [
-            [
-                row.name,
-                number(median(s, "early_mib")),
-                number(median(s, "late_mib")),
-                number(growth[row], "+.1f"),
-                number(median(s, "peak_mib")),
-            ]
-            for row, s in found.items()
-        ],
+        "Resident MiB when a tenth, nine tenths and all of the answer had been read, and the peak. "
+        f"The answer's own text, which a run keeps and gives back at its end, is {text:.1f} MiB.",
+        ["program", "a tenth", "nine tenths", "all", "peak"],
+        [[r.name, *(number(median(s, column)) for column in columns)] for r, s in found.items()],
         failures=failures(found),
     )
-    for row, limit in ((ADAPTER, 2.0), (RUN_STREAM, 16.0)):
+    limits = [
+        (ADAPTER, "end_mib", 2.0),
+        (RUN_STREAM, "late_mib", 8.0),
+        (RUN_STREAM, "end_mib", 16.0),
+    ]
+    for row, until, limit in limits:
         if row in found:
-            what = f"growth from {early:,} to {total:,} chunks, {row.name}"
-            section.checks.append(Check(what, limit, "MiB", growth[row]))
+            (result,) = found[row]
+            growth = None if "error" in result else result[until] - result["early_mib"]
+            part = "nine tenths" if until == "late_mib" else "the end"
+            what = f"{total:,} chunks, {row.name}: growth from a tenth to {part}"
+            section.checks.append(Check(what, limit, "MiB", growth))
     return section
 
 

@@ -112,8 +112,8 @@ async def test_notes_that_came_with_a_failure_are_kept() -> None:
 
 
 async def test_each_retry_is_announced_and_the_last_error_comes_out() -> None:
-    tries = [REFUSED, Try(BUSY), Try([USED, Failure(CUT)])]
-    got, error = await read(stream(*tries))
+    last = Try([USED, Failure(CUT)])
+    got, error = await read(stream(REFUSED, Try(BUSY), last))
     assert error is CUT
     assert [type(d) for batch in got for d in batch] == [Note, Note, UsageDelta]
 

@@ -34,6 +34,7 @@ class Try:
         self.open_takes = open_takes
         self.opened = False
         self.closes = 0
+        self.closing = asyncio.Event()
         self.reads_after_close = 0
 
     @property
@@ -55,6 +56,7 @@ class Try:
 
     async def close(self) -> None:
         self.closes += 1
+        self.closing.set()
 
 
 class FakeModel(BaseModel):

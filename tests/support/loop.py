@@ -11,8 +11,9 @@ def now() -> float:
 
 
 def leftovers() -> list[object]:
-    """Other tasks than this one, and timers that still tick."""
+    """Other tasks than this one and the test runner's, and timers that still tick."""
     loop = asyncio.get_running_loop()
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    tasks = [task for task in others if "TestRunner" not in repr(task.get_coro())]
     timers = [t for t in loop._scheduled if not t.cancelled()]  # type: ignore[attr-defined]
     return [*tasks, *timers]

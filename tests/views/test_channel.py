@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import BackpressureTimeout, ChannelClosed, RunFailed, UsageError
 from headrace.events import Cancelled
 from headrace.runs.writer import Writer
+from headrace.testing.clock import run_with_fake_clock
 from headrace.views.channel import Channel, pour
-from tests.support.virtual_time import leftovers, now, run_virtually
+from tests.support.loop import leftovers, now
 from tests.views.runs_of import Endless, cut_after, run_of, say, saying, settle
 
 
@@ -100,7 +101,7 @@ def test_a_sender_that_waits_too_long_is_told_how_long_and_how_full() -> None:
         assert await drained(channel) == ["kept"]
         assert leftovers() == []
 
-    run_virtually(main())
+    run_with_fake_clock(main())
 
 
 def test_without_a_timeout_a_sender_waits_for_ever() -> None:
@@ -112,7 +113,7 @@ def test_without_a_timeout_a_sender_waits_for_ever() -> None:
         assert await channel.receive() == "a"
         await send
 
-    run_virtually(main())
+    run_with_fake_clock(main())
 
 
 async def test_close_wakes_every_receiver_and_every_sender() -> None:
@@ -168,6 +169,7 @@ async def test_a_cancelled_receive_loses_nothing_even_when_the_item_was_on_its_w
     assert await channel.receive() == "a"
 
 
+@settings(deadline=None)
 @given(
     capacity=st.integers(0, 3),
     senders=st.lists(st.integers(1, 5), min_size=1, max_size=4),
@@ -248,7 +250,7 @@ def test_a_reader_that_stops_reading_ends_the_run_with_an_error() -> None:
         await settle()
         assert leftovers() == []
 
-    run_virtually(main())
+    run_with_fake_clock(main())
 
 
 async def test_cancelling_the_pour_cancels_the_run_and_closes_the_channel() -> None:

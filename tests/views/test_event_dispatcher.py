@@ -22,9 +22,10 @@ from headrace.events import (
 from headrace.runs.fold import fold
 from headrace.runs.run import Run
 from headrace.runs.writer import Writer
+from headrace.testing.clock import run_with_fake_clock
 from headrace.views import dispatcher as module
 from headrace.views.dispatcher import EventDispatcher, Receiver
-from tests.support.virtual_time import leftovers, now, run_virtually
+from tests.support.loop import leftovers, now
 from tests.views.runs_of import cut_after, run_of, say, saying, settle, use_tool
 
 
@@ -246,7 +247,7 @@ def test_recv_says_how_long_it_waited_and_may_go_on() -> None:
         await settle()
         assert leftovers() == []
 
-    run_virtually(main())
+    run_with_fake_clock(main())
 
 
 def test_an_iteration_waits_as_long_as_the_dispatcher_is_open() -> None:
@@ -260,7 +261,7 @@ def test_an_iteration_waits_as_long_as_the_dispatcher_is_open() -> None:
         dispatcher.close()
         assert len(await reading) == 4
 
-    run_virtually(main())
+    run_with_fake_clock(main())
 
 
 async def _all(receiver: Receiver) -> list[Event]:

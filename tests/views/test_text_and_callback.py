@@ -9,9 +9,10 @@ import pytest
 from headrace.errors import RunCancelled, RunFailed
 from headrace.events import Cancelled
 from headrace.runs.writer import Writer
+from headrace.testing.clock import run_with_fake_clock
 from headrace.views.callback import call_back
 from headrace.views.text import INTERRUPTED, text
-from tests.support.virtual_time import leftovers, run_virtually
+from tests.support.loop import leftovers
 from tests.views.runs_of import Endless, cut_after, run_of, say, saying, settle
 
 
@@ -75,7 +76,7 @@ def test_abandoning_the_text_cancels_the_run() -> None:
         await settle()
         assert leftovers() == []
 
-    run_virtually(main())
+    run_with_fake_clock(main())
 
 
 @pytest.mark.parametrize("private", [False, True])

@@ -38,24 +38,30 @@ class Watchdog:
     """
 
     __slots__ = (
+        "_armed",
         "_cancelling",
         "_due",
         "_expired",
+        "_gap",
         "_handle",
         "_left",
         "_loop",
         "_task",
+        "_time",
         "_whole",
         "seconds",
         "wait",
     )
 
-    def __init__(self, run: float | None) -> None:
+    def __init__(self, run: float | None, gap: float | None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._whole = self._loop.time() + (inf if run is None else run)
+        self._time = self._loop.time
+        self._whole = self._time() + (inf if run is None else run)
+        self._gap = inf if gap is None else gap
         self._due = inf
-        self._left = 0.0
+        self._left: float | None = 0.0  # when the reader went elsewhere; None: content restarts
         self._handle: asyncio.TimerHandle | None = None
+        self._armed = inf  # when the timer fires
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._expired = False
@@ -65,21 +71,24 @@ class Watchdog:
     def expect(self, wait: str, seconds: float | None) -> None:
         """From now on `wait` may take `seconds`."""
         self.wait, self.seconds = wait, seconds or 0.0
-        self._left = self._loop.time()
+        self._left = self._time()
         self._due = inf if seconds is None else self._left + seconds
 
     def enter(self) -> None:
         """The current task begins to wait."""
-        now = self._loop.time()
-        self._due += now - self._left
-        task = self._task = asyncio.current_task()
-        if task is not None:
-            self._cancelling = task.cancelling()
-        due = min(self._due, self._whole)
-        if self._handle is None or self._handle.when() > due:
+        now = self._time()
+        if self._left is None:
+            due = now + self._gap
+        else:
+            due = self._due + now - self._left
+        self._due = due
+        self._task = asyncio.current_task()
+        if due > self._whole:
+            due = self._whole
+        if due < self._armed:
             self._arm(due)
 
-    def leave(self, content: bool, gap: float | None) -> None:
+    def leave(self, content: bool) -> None:
         """The wait is over; `content` says whether it brought any."""
         if self._expired and self._task is not None:
             # What was awaited swallowed the interruption: take it back, or it would count as a
@@ -88,9 +97,10 @@ class Watchdog:
             self._task.uncancel()
         self._task = None
         if content:
-            self.expect("gap", gap)
+            self.wait, self.seconds = "gap", self._gap
+            self._left = None
         else:
-            self._left = self._loop.time()
+            self._left = self._time()
 
     def expired(self) -> bool:
         """Whether the cancellation that just arrived is ours; takes it back if so."""
@@ -103,26 +113,29 @@ class Watchdog:
     @property
     def left(self) -> float:
         """Seconds until the time of the whole call has run out; 0 or less when it has."""
-        return self._whole - self._loop.time()
+        return self._whole - self._time()
 
     def stop(self) -> None:
         """Let go of the timer."""
+        self._armed = inf
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
     def _arm(self, due: float) -> None:
         self.stop()
-        if due < inf:
-            self._handle = self._loop.call_at(due, self._look)
+        self._armed = due
+        self._handle = self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
-        self._handle = None
-        if self._task is None:
+        self._handle, self._armed = None, inf
+        task = self._task
+        if task is None:
             return  # the reader is elsewhere; `enter` arms again
         due = min(self._due, self._whole)
-        if self._loop.time() < due:
+        if self._time() < due:
             self._arm(due)
         else:
             self._expired = True
-            self._task.cancel()
+            self._cancelling = task.cancelling()
+            task.cancel()

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from headrace.errors import DeadlineExceeded, ProviderError, StreamTruncated
 from headrace.models.deadlines import Deadlines, Watchdog
-from headrace.models.deltas import CONTENT, Delta, Failure, Finish, Note
+from headrace.models.deltas import CONTENT, Delta, Failure, Finish, Note, TextDelta
 from headrace.models.request import ModelRequest
 from headrace.models.retry import RetryPolicy
 
@@ -108,10 +108,11 @@ class ModelStream:
                 batch = await self._read()
             except ProviderError as error:
                 batch = [Failure(error)]
-            if batch:
-                last = type(batch[-1])
-                if last is Failure or last is Finish:
-                    batch = await self._end(batch)
+            if not batch:
+                continue
+            last = type(batch[-1])
+            if last is Failure or last is Finish:
+                batch = await self._end(batch)
             if batch:
                 return batch
         raise StopAsyncIteration
@@ -120,7 +121,7 @@ class ModelStream:
         """One read under the watchdog."""
         watchdog = self._watchdog
         if watchdog is None:
-            watchdog = self._watchdog = Watchdog(self._deadlines.run)
+            watchdog = self._watchdog = Watchdog(self._deadlines.run, self._deadlines.gap)
         if self._attempt is None:
             watchdog.expect("first_content", self._deadlines.first_content)
         watchdog.enter()
@@ -133,14 +134,14 @@ class ModelStream:
                 await self.aclose()
                 return []
             batch = await attempt.read()
-            content = bool(batch) and _has_content(batch)
+            if batch and (type(batch[0]) is TextDelta or _has_content(batch)):
+                content = self._content = True
         except asyncio.CancelledError:
             if watchdog.expired():
                 raise self._late(watchdog) from None
             raise
         finally:
-            watchdog.leave(content, self._deadlines.gap)
-        self._content = self._content or content
+            watchdog.leave(content)
         return batch
 
     async def _end(self, batch: list[Delta]) -> list[Delta]:

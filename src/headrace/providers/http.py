@@ -28,7 +28,7 @@ from headrace.providers.http_session import session
 from headrace.providers.loopback import is_loopback
 from headrace.providers.secret import Secret
 
-_ERROR_BODY_WAIT = 5.0  # seconds; a server that refuses and then stalls has said enough
+_ERROR_BODY_WAIT = 2.0  # seconds; a server that refuses and then stalls has said enough
 _END_WAIT = 0.02  # seconds for the last HTTP chunk after the stream's own end: then the
 # connection can be used again, which saves the next step a TLS handshake
 
@@ -117,6 +117,9 @@ class Endpoint:
                 proxy=_proxy_for(url),
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect),
             )
+        except asyncio.CancelledError as cancelled:
+            # The frames of aiohttp that it came through hold the headers as well.
+            raise cancelled.with_traceback(None) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return connection_error(error, self._failures, self._where, connect)
 

@@ -15,7 +15,10 @@ _SHORTEST = 4  # masking "a" wherever it stands would eat the text and hide noth
 # (RFC 7519), user information in URLs (RFC 3986, 3.2.1) and parameters named as secrets.
 _PATTERNS = (
     re.compile(r"(?i)\b(?P<keep>(?:bearer|basic)\s+)[A-Za-z0-9._~+/=*-]{6,}"),
-    re.compile(r"(?P<keep>\b)(?:sk|pk|rk|gsk|xai|hf|r8|csk|nvapi|pplx|tgp|ghp|key)[-_][\w*.-]{6,}"),
+    re.compile(  # a digit or a mask within it tells it from a hyphenated word
+        r"(?P<keep>\b)(?:sk|pk|rk|gsk|xai|hf|r8|csk|nvapi|pplx|tgp|ghp|key|fw)[-_]"
+        r"(?=[\w.-]*[\d*])[\w*.-]{6,}"
+    ),
     re.compile(r"(?P<keep>\b)(?:AIza[\w*-]{10,}|ya29\.[\w*.-]+|eyJ[\w-]+\.[\w.-]+)"),
     re.compile(r"(?P<keep>://)[^/@\s:]*:[^/@\s]*(?=@)"),
     re.compile(

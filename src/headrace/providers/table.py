@@ -22,6 +22,7 @@ from headrace.providers.openai_chat.dialect import COMPATIBLE, Dialect
 from headrace.providers.rows import ROWS, Row
 from headrace.providers.secret import Secret
 
+__all__ = ["ROWS", "Choice", "Row", "choose_model", "find_row", "resolve_model"]
 
 _BY_NAME = {row.name: row for row in ROWS}
 _OTHER_NAMES = {"llama.cpp": "llamacpp", "llama-cpp": "llamacpp", "lm-studio": "lmstudio"}

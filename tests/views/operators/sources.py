@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
-from tests.support.virtual_time import now
+from tests.support.loop import now
 
 T = TypeVar("T")
 

@@ -110,7 +110,7 @@ def _value(node: ast.expr) -> Number:
 def _binary(op: ast.operator, left: Number, right: Number) -> Number:
     if isinstance(op, ast.Pow) and isinstance(left, int) and isinstance(right, int):
         # Bounded before it is worked out: 9**9**9 has 369 million digits.
-        if right > 0 and left.bit_length() * right > MAX_BITS + left.bit_length():
+        if (left.bit_length() - 1) * right > MAX_BITS:
             raise CannotCalculate("the result is too large")
     return _BINARY[type(op)](left, right)
 

@@ -23,6 +23,7 @@ _QUOTED = re.compile(r"[\"“']([^\"”']{1,200})[\"”']")
 _NAMED = re.compile(
     r"\b(?:in|at|for|of|from|to|about)\s+([A-Z][\w-]*(?:\s[A-Z][\w-]*)*|[A-Z][\w-]*)"
 )
+_CLAUSE = re.compile(r"[,.;:?!]+(?:\s|$)|\band\b")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _WHOLE = frozenset({"q", "query", "question", "text", "prompt", "task", "message", "input"})
 
@@ -38,8 +39,15 @@ def wanted(question: str, tools: Sequence[ToolSpec]) -> list[Wanted]:
     foreign = [t for t in tools if t.name not in own and _named(question, t)]
     calls += [(tool.name, _arguments(tool.parameters, question)) for tool in foreign]
     if "search_docs" in own and not foreign and about_headrace(question):
-        calls.append(("search_docs", {"query": without_sums(question)[:300]}))
+        calls.append(("search_docs", {"query": search_words(question)}))
     return calls
+
+
+def search_words(question: str) -> str:
+    """What to search for: the parts of the question that are about Headrace, without sums."""
+    parts = _CLAUSE.split(without_sums(question))
+    about = [part.strip() for part in parts if about_headrace(part) and not zones(part)]
+    return (" ".join(about) or question)[:300]
 
 
 def is_own(tool: ToolSpec) -> bool:

@@ -97,19 +97,26 @@ def split(page: str, markdown: str) -> Iterator[Passage]:
     """Cut a page at its headings; sections with next to no text are left out."""
     path: list[str] = []
     body: list[str] = []
-    fenced = False
-    for line in [*markdown.splitlines(), "# "]:
-        heading = None if fenced else _HEADING.match(line)
-        if heading is None:
-            fenced ^= bool(_FENCE.match(line))
-            body.append(line)
+    fence = ""
+    for line in markdown.splitlines():
+        mark = _FENCE.match(line)
+        heading = None if fence or mark else _HEADING.match(line)
+        if heading is not None:
+            yield from _passage(page, path, body)
+            level = len(heading[1]) - 1
+            path = [*path[:level], *[""] * (level - len(path)), heading[2]]
+            body = []
             continue
-        text = "\n".join(body).strip()
-        if len(text) >= SHORTEST:
-            yield Passage(page, " > ".join(filter(None, path)) or page, text)
-        level = len(heading[1])
-        path = [*path[: level - 1], *[""] * (level - 1 - len(path)), heading[2].strip()]
-        body = []
+        if mark and mark[1] == (fence or mark[1]):
+            fence = "" if fence else mark[1]
+        body.append(line)
+    yield from _passage(page, path, body)
+
+
+def _passage(page: str, path: Sequence[str], body: Sequence[str]) -> Iterator[Passage]:
+    text = "\n".join(body).strip()
+    if len(text) >= SHORTEST:
+        yield Passage(page, " > ".join(filter(None, path)) or page, text)
 
 
 def read(root: Path) -> Iterator[Passage]:

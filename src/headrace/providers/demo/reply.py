@@ -20,10 +20,10 @@ from headrace.models.deltas import (
 from headrace.models.request import ModelRequest, Options, ToolSpec
 from headrace.providers.demo import answer
 from headrace.providers.demo.answer import Section
-from headrace.providers.demo.calls import arguments_text, is_own, wanted
+from headrace.providers.demo.calls import arguments_text, is_own, search_words, wanted
 from headrace.providers.demo.library import Library
 from headrace.providers.demo.question import about_headrace, asks_who, long_text, zones
-from headrace.providers.demo.sums import expressions, without_sums
+from headrace.providers.demo.sums import expressions
 from headrace.usage import Usage
 
 _PIECE = re.compile(r"\s*\w{1,12}|\s*[^\w\s]+|\s+")
@@ -107,7 +107,7 @@ def _without_tools(
     if "clock" not in there and zones(question):
         sections.append(answer.no_clock())
     if docs and "search_docs" not in there and about_headrace(question):
-        found = answer.quoted(library.search(without_sums(question)))
+        found = answer.quoted(library.search(search_words(question)))
         sections.append(Section("From the documentation", found))
     return sections
 

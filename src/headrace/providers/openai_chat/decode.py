@@ -56,6 +56,9 @@ _REASONS: dict[str, FinishReason] = {
 }
 """Finish reasons by the provider's word; every other one is a plain `stop`."""
 
+_BEGINNINGS = (b"data", b"event", b"id", b"retry", b":", b"\xef\xbb\xbf")
+"""How an event stream may begin; a body that ends within one of these was cut."""
+
 _BROKEN = ("error", "insufficient_system_resource")
 """Words for an answer that was cut: OpenRouter and Mistral; DeepSeek (API reference). Gemini's
 compatible endpoint tells a malformed call by a longer word that holds ``MALFORMED``."""
@@ -198,7 +201,7 @@ class ChatDecoder:
     def _not_a_stream(self) -> ProviderError | None:
         """The error in a body that held no event at all and does not even begin like one."""
         head = bytes(self._head or b"").strip()
-        if not head or head.startswith((b"data", b"event", b"id", b"retry", b":", b"\xef\xbb\xbf")):
+        if any(head.startswith(begin) or begin.startswith(head) for begin in _BEGINNINGS):
             return None
         text = head.decode("utf-8", "replace")
         try:
