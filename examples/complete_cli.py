@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from headrace import Agent, EventDispatcher, tool
-from headrace.events import TERMINAL, Error, Event, Token, ToolEnd, ToolStart
+from headrace import Agent, EventDispatcher, Response, tool
+from headrace.events import Error, Event, Token, ToolEnd, ToolStart
 
 
 @tool(read_only=True)
@@ -35,19 +35,21 @@ def show(event: Event, running: set[str]) -> None:
 async def main() -> None:
     question = " ".join(sys.argv[1:]) or "Search for Rust programming and tell me about it"
     dispatcher = EventDispatcher()
-    agent = Agent(
-        name="assistant",
-        instructions="You are a helpful assistant.",
-        tools=[search],
-        dispatcher=dispatcher,
-    )
+    agent = Agent(instructions="Be helpful.", tools=[search], dispatcher=dispatcher)
     receiver = dispatcher.subscribe()
-    answering = asyncio.create_task(agent.run(question))
+
+    async def answer() -> Response:
+        try:
+            return await agent.run(question)
+        finally:
+            await dispatcher.drain()  # everything is told …
+            dispatcher.close()  # … and the listener's loop ends, whatever happened
+
+    answering = asyncio.create_task(answer())
     print("Agent:")
     running: set[str] = set()
-    while not isinstance(event := await receiver.recv(), TERMINAL):
+    async for event in receiver:
         show(event, running)
-    show(event, running)
     response = await answering
     print(f"\n\n---\nCompleted in {response.metrics.duration_ms:.0f} ms")
 

@@ -31,4 +31,6 @@ class TextBuffer:
         return sum(map(len, self._blocks)) + sum(map(len, self._pieces))
 
     def __str__(self) -> str:
-        return "".join(self._blocks) + "".join(self._pieces)
+        text = "".join((*self._blocks, *self._pieces))
+        self._blocks, self._pieces = [text], []  # asked again, it is the same object
+        return text

@@ -233,5 +233,7 @@ def test_a_hostile_model_does_not_reach_the_terminal_behind_a_pipe() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_an_output_that_knows_few_characters_gets_question_marks(encoding: str) -> None:
     with Served(stream(chunk("世✓e"), STOP)) as server:
-        done = headrace("run", "x", *server.at, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+        done = headrace(
+            "run", "x", *server.at, env={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+        )
     assert done.stdout == "??e\n"

@@ -11,9 +11,11 @@ import msgspec
 import pytest
 
 from headrace.events import AnyEvent
+from headrace.providers.rows import ROWS
 from tests.docs.pages import ROOT
 
 BOUNDS = (ROOT / "docs" / "bounds.md").read_text("utf-8")
+MODELS = (ROOT / "docs" / "models.md").read_text("utf-8")
 EVENTS = (ROOT / "docs" / "events.md").read_text("utf-8")
 UNITS = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024 * 1024}
 
@@ -100,3 +102,35 @@ def test_the_vocabulary_is_that_of_the_code() -> None:
 def test_a_wrong_vocabulary_is_found(true: str, false: str) -> None:
     assert true in EVENTS
     assert vocabulary(EVENTS.replace(true, false)) != vocabulary_in_code()
+
+
+def providers(text: str) -> list[tuple[str, str, str]]:
+    """Name, key variable and default model, as the page has them."""
+    table = [[cell.strip("`") for cell in row] for row in rows(text, 3)]
+    start = table.index(["provider", "key", "default model"])
+    found = []
+    for name, key, model in table[start + 1 :]:
+        if name not in {row.name for row in ROWS}:
+            break
+        found.append((name, key, model))
+    return found
+
+
+def providers_in_code() -> list[tuple[str, str, str]]:
+    return [
+        (
+            row.name,
+            "not needed" if row.local else row.keys[0],
+            row.model or ("name it" if row.needs_model else "the one that it serves"),
+        )
+        for row in ROWS
+        if row.module
+    ]
+
+
+def test_the_providers_are_those_of_the_code() -> None:
+    assert providers(MODELS) == providers_in_code()
+
+
+def test_a_wrong_provider_is_found() -> None:
+    assert providers(MODELS.replace("`XAI_API_KEY`", "`GROK_KEY`")) != providers_in_code()

@@ -22,7 +22,7 @@ def python_blocks(page: Path) -> list[Block]:
 
 def run(page: Path, wanted: list[Block], folder: Path) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_MODEL"))}
-    env = kept | {"LLM_PROVIDER": "demo", "HEADRACE_DEMO_SPEED": "0", "NO_COLOR": "1"}
+    env = kept | {"LLM_PROVIDER": "demo", "HEADRACE_SPEED": "0", "NO_COLOR": "1"}
     return subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-W", "error", str(RUNNER), str(page)],
         input=json.dumps([(block.line, block.text) for block in wanted]),

@@ -24,7 +24,7 @@ LIMIT = 60
 
 def run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.endswith(("_API_KEY", "_MODEL"))}
-    env = kept | {"LLM_PROVIDER": "demo", "HEADRACE_DEMO_SPEED": "0", "PYTHONUTF8": "1"}
+    env = kept | {"LLM_PROVIDER": "demo", "HEADRACE_SPEED": "0", "PYTHONUTF8": "1"}
     return subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-W", "error", str(path), *arguments],
         env=env,

@@ -27,12 +27,12 @@ class Translator:
         writer, agent = self._writer, self._agent
         seq, at, index = writer.next_seq, writer.now(), self._index
         events: list[Event] = []
-        tokens: list[Token] = []
+        texts: list[str] = []
         for delta in batch:
             if type(delta) is TextDelta:
-                token = Token(seq, at, agent, delta.content, index)
-                tokens.append(token)
-                events.append(token)
+                content = delta.content
+                events.append(Token(seq, at, agent, content, index))
+                texts.append(content)
                 index += 1
                 seq += 1
             elif (event := _event(delta, seq, at, agent)) is not None:
@@ -43,9 +43,10 @@ class Translator:
         if self.first_content_at is None and not all(isinstance(e, Warn) for e in events):
             self.first_content_at = at
         writer.write(events)
-        if tokens:
+        if texts:
             self._index = index
-            writer.account(tokens, at)
+            if not agent:
+                writer.account(texts, at)
 
 
 def _event(delta: Delta, seq: int, at: float, agent: str) -> Event | None:

@@ -82,7 +82,9 @@ class Watchdog:
         else:
             due = self._due + now - self._left
         self._due = due
-        self._task = asyncio.current_task()
+        task = self._task = asyncio.current_task()
+        if task is not None:
+            self._cancelling = task.cancelling()
         if due > self._whole:
             due = self._whole
         if due < self._armed:
@@ -137,5 +139,4 @@ class Watchdog:
             self._arm(due)
         else:
             self._expired = True
-            self._cancelling = task.cancelling()
             task.cancel()

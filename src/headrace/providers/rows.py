@@ -115,5 +115,11 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("llamacpp", keys=("LLAMACPP_API_KEY",), base_url="http://127.0.0.1:8080/v1", local=True),
     Row("lmstudio", keys=("LMSTUDIO_API_KEY",), base_url="http://127.0.0.1:1234/v1", local=True),
-    Row("demo", module="headrace.providers.demo", factory="DemoModel", model="demo", local=True),
+    Row(
+        "demo",
+        module="headrace.providers.demo.model",
+        factory="DemoModel",
+        model="demo",
+        local=True,
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from math import exp, log
 
 from headrace.usage import Metrics, Usage
@@ -16,13 +17,13 @@ class Gaps:
     __slots__ = ("_counts", "_total")
 
     def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
+        self._counts: defaultdict[int, int] = defaultdict(int)
         self._total = 0
 
     def add(self, seconds: float, count: int = 1) -> None:
         """Count a gap `count` times."""
         bucket = int(log(seconds * 1e6) * _BUCKETS_PER_E) if seconds > 1e-6 else 0
-        self._counts[bucket] = self._counts.get(bucket, 0) + count
+        self._counts[bucket] += count
         self._total += count
 
     def percentile_ms(self, share: float) -> float | None:

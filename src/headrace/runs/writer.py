@@ -12,7 +12,6 @@ from headrace.events import (
     Event,
     StepEnd,
     StepStart,
-    Token,
     ToolEnd,
     ToolStart,
 )
@@ -80,19 +79,11 @@ class Writer:
         """Append events that were stamped with `next_seq` and `now`."""
         self._log.append(self._log.last_seq, events)
 
-    def account(self, tokens: Sequence[Token], at: float) -> None:
-        """Count pieces of the answer's text that were written in one batch at `at`.
-
-        Only the root agent's text is the run's answer (see `events.Event.agent`).
-        """
-        if tokens[0].agent:
-            return
-        chars = 0
-        append = self.text.append
-        for token in tokens:
-            append(token.content)
-            chars += len(token.content)
-        self.meter.tokens(len(tokens), chars, at)
+    def account(self, texts: Sequence[str], at: float) -> None:
+        """Count pieces of the root agent's text that were written in one batch at `at`."""
+        text = "".join(texts)
+        self.text.append(text)
+        self.meter.tokens(len(texts), len(text), at)
 
     def close_open(self, error: str) -> None:
         """Write the ends of what the driver began and left open, newest first (law 4)."""

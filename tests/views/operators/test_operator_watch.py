@@ -21,11 +21,10 @@ from tests.views.operators.sources import Source, first
 def test_the_whole_stream_has_thirty_seconds_by_default() -> None:
     async def main() -> None:
         source = Source(["x"] * 100, 1.0)
-        got = []
-        with pytest.raises(StreamTimeout, match="^streaming timeout after 30 s"):
-            async for item in with_timeout(source):
-                got.append(item)
-        assert 29 <= len(got) <= 30
+        counted = with_metrics(with_timeout(source))
+        with pytest.raises(StreamTimeout, match=r"^streaming timeout after 30 s"):
+            await first(counted, 100)
+        assert 29 <= counted.metrics.chunks <= 30
         assert now() == source.closed_at == 30.0
         assert leftovers() == []
 

@@ -29,6 +29,7 @@ class DemoModel(BaseModel):
     """Headrace's embedded model: rules, no LLM; the same conversation gets the same answer.
 
     Args:
+        model: A name for it; there is one model, whatever it is called.
         speed: 1.0 is about 60 pieces a second; 0 and infinity stream without waiting.
         library: What it knows; Headrace's documentation by default.
         options: As for `BaseModel`.
@@ -38,9 +39,14 @@ class DemoModel(BaseModel):
     """
 
     def __init__(
-        self, *, speed: float = 1.0, library: Library | None = None, **options: Any
+        self,
+        model: str = "demo",
+        *,
+        speed: float = 1.0,
+        library: Library | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__("demo", "demo", **options)
+        super().__init__("demo", model, **options)
         if speed < 0 or isnan(speed):
             raise UsageError(f"The demo's speed is 0 or more, not {speed}.")
         self.speed = speed
