@@ -30,7 +30,7 @@ async def order(context: RunContext, article: str, count: int = 1) -> AsyncGener
 
 
 async def main() -> None:
-    question = " ".join(sys.argv[1:]) or "What is 123*456?"
+    question = " ".join(sys.argv[1:]) or 'Tell the price of a "wheel" and order one.'
     agent = Agent(name="shop", tools=[price, order])
     async with agent.start(question, context={"customer": "K-17"}) as run:
         async for event in run.events():

@@ -121,6 +121,10 @@ class Served:
         """Wait until the command has closed this connection."""
         self._do(self._server.closed(connection))
 
+    def set(self, event: asyncio.Event) -> None:
+        """Let a script that waits for this event go on."""
+        self._loop.call_soon_threadsafe(event.set)
+
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 
 import pytest
@@ -127,14 +128,15 @@ def test_help_and_unknown_commands() -> None:
 
 
 def test_keys_typed_during_an_answer_wait_for_the_prompt_unseen() -> None:
-    once = stream(chunk("Once upon"), end=STALL)
+    typed = asyncio.Event()
+    once = stream(chunk("Once upon"), typed, STOP)
     with Served(once, stream(chunk("Ok."), STOP)) as server, terminal("chat", *server.at) as child:
         child.expect(PROMPT)
         child.sendline("go")
         child.expect("Once upon")
         child.send("typed ahead\n")
-        child.sendintr()
-        child.expect("stopped")
+        server.set(typed)
+        child.expect("first token")
         assert "typed" not in before(child)
         child.expect("Ok.")
         assert server.requests[1].json["messages"][-1]["content"] == "typed ahead"

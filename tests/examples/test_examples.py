@@ -17,7 +17,7 @@ SAYS = {
     "complete_cli.py": ("Completed in ", ""),
     "custom_processing.py": ("Reply: ", "[Progress: 1"),
     "progress.py": ("Headrace", "Complete: "),
-    "tools.py": ("[stop, ", ""),
+    "tools.py": ("✓ order → ordered 1 of wheel for K-17", ""),
 }
 LIMIT = 60
 

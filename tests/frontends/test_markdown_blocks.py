@@ -128,3 +128,12 @@ def test_an_endless_code_block_comes_in_pieces_that_each_keep_the_fence() -> Non
     assert {block.fence for block in blocks[1:-1]} == {"```python\n"}
     assert blocks[1].markdown.startswith("```python\nx = 1\n")
     assert blocks[-1] == Block("after")
+
+
+def test_the_tail_of_a_long_open_code_block_is_its_last_lines_in_its_fence() -> None:
+    splitter = BlockSplitter()
+    splitter.feed("```py\n" + "".join(f"{i}\n" for i in range(100)) + "rest")
+    assert splitter.tail(2) == Block("98\n99\nrest", "```py\n")
+    assert splitter.tail(200) == splitter.open
+    splitter.feed("\n```\n" + "text\n" * 100)
+    assert splitter.tail(2) == splitter.open

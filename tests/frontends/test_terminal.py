@@ -41,17 +41,30 @@ OURS = re.compile(r"\x1b\[(?:\d*A|2K|\?25[hl])")
 HOSTILE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
+class _Output(io.StringIO):
+    """Where the stage's screen writes: each write takes some of the stage's time."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+
+    def write(self, text: str) -> int:
+        self._stage.now += self._stage.drawing_takes
+        return self._stage.raw.write(text)
+
+
 class Stage:
     """A terminal screen with a clock of its own, fed event by event."""
 
     def __init__(self, width: int = 60, height: int = 24, colours: bool = True) -> None:
         self.raw = io.StringIO()
         self.now = 100.0
+        self.drawing_takes = 0.0
         self.terminal = LittleTerminal(height)
         self._seq = 0
         self._read = 0
         console = Console(
-            file=self.raw,
+            file=_Output(self),
             force_terminal=True,
             width=width,
             height=height,
@@ -313,3 +326,23 @@ def test_every_word_of_the_answer_is_seen(pieces: list[str]) -> None:
     stage = Stage(width=400)
     stage.play(*START, *tokens(text), step_end())
     assert set(words([text])) <= set(words([stage.end()]))
+
+
+def test_lines_are_not_filled_up_with_blanks() -> None:
+    stage = Stage(colours=False)
+    stage.play(*START, (Thought, "So."), *tokens("One.\n\n- two\n\n```\nthree\n```\n\n> four\n"))
+    stage.play(step_end(), complete())
+    stage.end()
+    assert not re.search(r" +[\r\n]", stage.raw.getvalue())
+
+
+def test_a_block_that_is_slow_to_draw_is_drawn_less_often() -> None:
+    stage = Stage()
+    stage.drawing_takes = 0.5
+    stage.play(*START)
+    drawn = stage.raw.tell()
+    for word in ["one ", "two ", "three "]:
+        stage.play((Token, word, 0))
+    assert stage.raw.tell() == drawn
+    stage.now += 2
+    assert "one two three" in stage.tick()

@@ -6,6 +6,7 @@ Every function takes one file's path inside ``src/headrace`` and its text, and g
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,6 +103,8 @@ _IMPURE = {
     "time",
 }
 
+_MODULE = re.compile(r"headrace(\.[a-z_]+)+")
+
 
 @dataclass(frozen=True)
 class Import:
@@ -133,6 +136,8 @@ def imports(path: str, text: str) -> Iterator[Import]:
                 yield Import(f"{source}.{alias.name}", node.lineno)
         elif isinstance(node, ast.Call) and _imports_by_name(node):
             yield Import(str(node.args[0].value), node.lineno)  # type: ignore[attr-defined]
+        elif isinstance(node, ast.Constant) and _MODULE.fullmatch(str(node.value)):
+            yield Import(str(node.value), node.lineno)  # a table of modules, to be loaded later
 
 
 def _imports_by_name(call: ast.Call) -> bool:

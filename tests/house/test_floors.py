@@ -45,6 +45,7 @@ def test_no_floor_is_named_twice() -> None:
         ),
         ("models/m.py", "import_module('headrace.cli')", "models (floor 2) imports cli"),
         ("models/m.py", "importlib.import_module('headrace.cli')", "(floor 2) imports cli"),
+        ("models/m.py", "HOMES = {'a': 'headrace.cli.main'}", "models (floor 2) imports cli"),
         ("models/model.py", "from headrace.tools import tool", "imports tools"),
         ("errors.py", "from headrace.events import Event", "errors (floor 0) imports events"),
         ("views/text.py", "from headrace import Agent", "views (floor 5) imports headrace"),

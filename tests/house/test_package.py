@@ -97,6 +97,7 @@ def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     base = set(THIRD_PARTIES) - set(EXTRAS)
     assert undeclared(project["dependencies"], base) == set()
+    assert project["version"] == headrace.__version__
     assert undeclared(["aiohttp>=3"], ["aiohttp", "yarl", "rich"]) == {"rich"}
 
 

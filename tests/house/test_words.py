@@ -35,11 +35,12 @@ def repository() -> list[Path]:
     """What git knows or would take; without git, the folders that are published."""
     git = shutil.which("git")
     if git and (ROOT / ".git").exists():
-        command = [git, "ls-files", "-co", "--exclude-standard", "-z"]
-        names = subprocess.run(  # noqa: S603 - our own command
-            command, cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout
-        return [ROOT / name for name in names.split("\0") if name]
+        command = [git, "-c", f"safe.directory={ROOT}", "ls-files", "-co", "--exclude-standard"]
+        done = subprocess.run(  # noqa: S603 - our own command
+            [*command, "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            return [ROOT / name for name in done.stdout.split("\0") if name]
     tops = ("src", "tests", "docs", "examples")
     return [file for top in tops for file in (ROOT / top).rglob("*") if file.is_file()]
 

@@ -53,6 +53,7 @@ class Loopback:
         self.scripts = list(scripts)
         self.requests: list[Request] = []
         self.connections: list[Connection] = []
+        self._arrived = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -64,7 +65,17 @@ class Loopback:
         async with asyncio.timeout(10):
             return await asyncio.shield(self.connections[connection].lost)
 
-    def next_script(self) -> Script:
+    async def asked(self, count: int) -> None:
+        """Wait until so many requests have come."""
+        async with asyncio.timeout(30):
+            while len(self.requests) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
+
+    def take(self, request: Request) -> Script:
+        """Note a request; the script that answers it."""
+        self.requests.append(request)
+        self._arrived.set()
         return self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
 
     async def __aenter__(self) -> Loopback:
@@ -118,8 +129,8 @@ class Connection(asyncio.Protocol):
         size = int(length[1]) if length else 0
         if blank and len(rest) >= size:
             self.received = rest[size:]
-            self.server.requests.append(_request(head.decode("latin-1"), rest[:size]))
-            self.task = asyncio.create_task(self.play(self.server.next_script()))
+            script = self.server.take(_request(head.decode("latin-1"), rest[:size]))
+            self.task = asyncio.create_task(self.play(script))
 
     async def play(self, script: Script) -> None:
         for item in script:

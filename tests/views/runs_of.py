@@ -29,7 +29,8 @@ def say(writer: Writer, *pieces: str, agent: str = "") -> None:
     at, seq = writer.now(), writer.next_seq
     tokens = [Token(seq + i, at, agent, piece, i) for i, piece in enumerate(pieces)]
     writer.write(tokens)
-    writer.account(tokens, at)
+    if not agent:
+        writer.account(pieces, at)
 
 
 def use_tool(writer: Writer, call_id: str) -> None:

@@ -10,7 +10,6 @@ import pytest
 from headrace.errors import ChannelClosed, ConsumerError, StreamTimeout, UsageError
 from headrace.events import (
     TERMINAL,
-    Complete,
     Event,
     RunStart,
     Token,
@@ -74,7 +73,7 @@ async def test_a_run_in_the_background_with_a_dispatcher_of_its_own() -> None:
     async for event in receiver:
         if isinstance(event, Token):
             frames.append(event.content)
-        if isinstance(event, Complete):
+        if isinstance(event, TERMINAL):
             break
     await background
     assert frames == ["so ", "far"]

@@ -115,7 +115,7 @@ class Conversation:
 
         name, why = one_line(self._chosen.model.name), one_line(self._chosen.why)
         out = sys.stdout if self._rich else sys.stderr
-        print(f"Headrace {version('headrace')} · {name}: {why}", file=out)
+        print(f"Headrace {version('headrace')} · {name} ({why})", file=out)
         if self._prompt.interactive:
             print("Ctrl-C stops an answer, Ctrl-D leaves, /help tells more.\n", file=out)
         out.flush()

@@ -42,7 +42,7 @@ def models(
     if "error" in chosen:
         print(f"None would be taken now: {chosen['error']}")
     else:
-        print(f"Now it would be {chosen['model']}: {chosen['why']}.")
+        print(f"Now it would be {chosen['model']} ({chosen['why']}).")
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -64,6 +64,12 @@ class BlockSplitter:
         """The block that is not finished."""
         return Block("".join(self._lines) + "".join(self._rest), self._continues)
 
+    def tail(self, lines: int) -> Block:
+        """The end of the open block: of a code block that is longer, the last lines only."""
+        if not self._mark or self._list or len(self._lines) <= lines:
+            return self.open
+        return Block("".join(self._lines[-lines:]) + "".join(self._rest), self._fence)
+
     def feed(self, text: str) -> list[Block]:
         """Take more text; gives the blocks that it finished, in order."""
         done: list[Block] = []

@@ -26,11 +26,30 @@ class Harmless:
         self._inner = inner
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for segment in console.render(self._inner, options):
-            style = segment.style
-            if not segment.control:
-                plain = style.update_link(None) if style and style.link else style
-                yield Segment(visible(segment.text), plain)
+        parts = [part for part in console.render(self._inner, options) if not part.control]
+        for line in Segment.split_lines(map(_harmless, parts)):
+            yield from _without_padding(line)
+            yield Segment.line()
+
+
+def _harmless(segment: Segment) -> Segment:
+    style = segment.style
+    plain = style.update_link(None) if style and style.link else style
+    return Segment(visible(segment.text), plain)
+
+
+def _without_padding(line: list[Segment]) -> list[Segment]:
+    """Cut the blanks that rich fills lines up with: they are copied, and wrap when it narrows."""
+    while line and not line[-1].text.rstrip(" ") and not _is_seen(line[-1]):
+        line = line[:-1]
+    if line and not _is_seen(line[-1]):
+        line[-1] = Segment(line[-1].text.rstrip(" "), line[-1].style)
+    return line
+
+
+def _is_seen(blank: Segment) -> bool:
+    style = blank.style
+    return bool(style and (style.bgcolor or style.underline or style.reverse))
 
 
 class _FoldingTable(TableElement):

@@ -12,11 +12,14 @@ from rich.segment import Segment
 from rich.text import Text
 
 from headrace.events import Event
-from headrace.frontends.safe_markdown import safe_markdown, safe_text
+from headrace.frontends.safe_markdown import Harmless, safe_markdown, safe_text
 from headrace.frontends.transcript import Item, Kind, Transcript
 
 REDRAW = 0.05
 """Seconds between two redraws of what moves, at least (the buffered display of 50 ms)."""
+
+_SHARE = 4
+"""What moves rests so many times as long as its last redraw took: at most a fifth of the time."""
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
@@ -58,7 +61,7 @@ class TerminalScreen:
         self._now = now
         self._transcript = Transcript()
         self._last: Kind | None = None
-        self._drawn_at = 0.0
+        self._due = 0.0  # when what moves may be drawn again
         self._changed = False
         self._closed = False
         self._live = Live(
@@ -80,13 +83,13 @@ class TerminalScreen:
         self._changed = True
         if items:
             self._print(items)
-        elif self._now() - self._drawn_at >= REDRAW:
-            self._draw()
+        else:
+            self._draw_if_due()
 
     def tick(self) -> None:
         """Draw what moves."""
         if self._changed or self._transcript.busy or self._note():
-            self._draw()
+            self._draw_if_due()
 
     def close(self) -> None:
         """Clear what moves and give the cursor back."""
@@ -100,16 +103,18 @@ class TerminalScreen:
         for item in items:
             drawn += [*self._gap(item.kind), _render(item)]
             self._last = item.kind
-        self._touch()
-        self._console.print(Group(*drawn))  # rich draws the live part again below it
+        self._draw(lambda: self._console.print(Group(*drawn)))  # and what moves, below it
 
-    def _draw(self) -> None:
-        self._touch()
-        self._live.refresh()
+    def _draw_if_due(self) -> None:
+        if self._now() >= self._due:
+            self._draw(self._live.refresh)
 
-    def _touch(self) -> None:
+    def _draw(self, draw: Callable[[], None]) -> None:
+        start = self._now()
+        draw()
+        now = self._now()
         self._changed = False
-        self._drawn_at = self._now()
+        self._due = max(start + REDRAW, now + _SHARE * (now - start))
 
     def _gap(self, kind: Kind) -> list[RenderableType]:
         close = self._last is None or (kind in _TIGHT and self._last in _TIGHT)
@@ -129,7 +134,7 @@ class TerminalScreen:
     def _moving(self) -> list[RenderableType]:
         parts: list[RenderableType] = []
         last = self._last
-        block = self._transcript.open
+        block = self._transcript.open(self._console.height)
         if block:
             parts += [*self._gap(block.kind), _render(block)]
             last = block.kind
@@ -145,7 +150,7 @@ def _render(item: Item) -> RenderableType:
     if item.kind == "answer":
         return safe_markdown(item.text)
     text = safe_text(item.text.rstrip("\n"), _STYLES[item.kind])
-    return Padding(text, (0, 0, 0, 2)) if item.kind == "reasoning" else text
+    return Harmless(Padding(text, (0, 0, 0, 2))) if item.kind == "reasoning" else text
 
 
 def make_console(*, stderr: bool = False) -> Console:

@@ -65,10 +65,9 @@ class Transcript:
         self._waiting = ""
         self._running: dict[tuple[str, str], str] = {}
 
-    @property
-    def open(self) -> Item | None:
-        """The block that is being written."""
-        text = self._splitter.open.markdown
+    def open(self, lines: int) -> Item | None:
+        """The block that is being written; of a long one, at least its last lines."""
+        text = self._splitter.tail(lines).markdown
         return Item(self._kind, text) if text.strip() else None
 
     @property

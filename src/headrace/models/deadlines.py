@@ -135,8 +135,8 @@ class Watchdog:
         if task is None:
             return  # the reader is elsewhere; `enter` arms again
         due = min(self._due, self._whole)
-        if self._time() < due:
-            self._arm(due)
-        else:
+        if self._time() >= due:
             self._expired = True
             task.cancel()
+        elif due < inf:
+            self._arm(due)

@@ -92,16 +92,24 @@ class Endpoint:
             ProviderError: no connection, or an answer that is no success or no stream.
             StreamingUnsupported: the server answered whole.
         """
-        # Errors are raised outside of any except clause: nothing of aiohttp's becomes their
-        # context, as it holds the request's headers.
-        answer = await self._send(path, body, connect)
+        # Errors are raised here, outside of any except clause and where no answer is in sight:
+        # aiohttp's exceptions and answers hold headers, and so maybe the key.
+        answer = await self._ask(path, body, connect)
         if isinstance(answer, HeadraceError):
             raise answer
-        problem = await self._problem(answer)
-        if problem is not None:
-            answer.close()
-            raise problem
         return answer
+
+    async def _ask(
+        self, path: str, body: bytes, connect: float | None
+    ) -> aiohttp.ClientResponse | HeadraceError:
+        answer = await self._send(path, body, connect)
+        if isinstance(answer, HeadraceError):
+            return answer
+        problem = await self._problem(answer)
+        if problem is None:
+            return answer
+        answer.close()
+        return problem
 
     async def _send(
         self, path: str, body: bytes, connect: float | None
@@ -169,7 +177,8 @@ class Endpoint:
         if isinstance(entry, dict) and entry.get("object") == "error":
             return self._failures.of_value(entry)
         return self._failures.not_the_protocol(
-            f"{self._where} answered {status} with JSON that is no answer.", status
+            f"{self._where} answered {status} with {'JSON that is no answer' if body else 'nothing'}.",
+            status,
         )
 
 
@@ -261,7 +270,7 @@ def _checked_url(base_url: str, provider: str) -> URL:
 
 def _fits_header(key: Secret) -> bool:
     value = key.reveal()
-    return value.isascii() and value.isprintable()
+    return value.isascii() and value.isprintable() and " " not in value
 
 
 def _proxy_for(url: URL) -> str | None:

@@ -91,7 +91,8 @@ def find_row(name: str) -> tuple[Row, str]:
         ConfigurationError: for a name that means none; the hint holds the nearest ones.
     """
     head, colon, model = name.strip().partition(":")
-    head = _OTHER_NAMES.get(head.lower(), head.lower())
+    head = head.strip().lower()
+    head = _OTHER_NAMES.get(head, head)
     if head in _BY_NAME:
         return _BY_NAME[head], model.strip()
     for row in ROWS:

@@ -100,26 +100,12 @@ class Log:
     async def wait(self, after: int) -> None:
         """Return when there is something after `after`, or the log has ended."""
         while self.last_seq <= after and not self.ended:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-                raise
+            await _park(self._waiters)
 
     async def wait_end(self) -> None:
         """Return when the log has ended."""
         while not self.ended:
-            waiter = asyncio.get_running_loop().create_future()
-            self._end_waiters.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter in self._end_waiters:
-                    self._end_waiters.remove(waiter)
-                raise
+            await _park(self._end_waiters)
 
     def forget(self, upto: int) -> None:
         """A private log's viewer has read `upto`: drop it."""
@@ -150,14 +136,15 @@ class Log:
 _Waiters = list[asyncio.Future[None]]
 
 
-async def _wait_in(waiters: _Waiters) -> None:
+async def _park(waiters: _Waiters) -> None:
     waiter = asyncio.get_running_loop().create_future()
     waiters.append(waiter)
     try:
         await waiter
-    finally:
-        if waiter.cancelled() and waiter in waiters:
+    except asyncio.CancelledError:
+        if waiter in waiters:
             waiters.remove(waiter)
+        raise
 
 
 def _wake(waiters: _Waiters) -> None:

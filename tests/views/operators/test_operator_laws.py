@@ -51,7 +51,7 @@ TEXT = st.text(st.sampled_from("ab \n\u4e2d\u3002\U0001f30a"), max_size=7)
 @st.composite
 def chunk_streams(draw: st.DrawFn) -> list[StreamChunk]:
     """Chunks as a run gives them: text, marks where tools run, one final chunk."""
-    chunks = []
+    chunks: list[StreamChunk] = []
     for text in draw(st.lists(TEXT, max_size=12)):
         marks = draw(st.integers(0, 4)) == 0
         reason: Any = "tool_calls" if marks else None

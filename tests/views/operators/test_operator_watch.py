@@ -33,7 +33,7 @@ def test_the_whole_stream_has_thirty_seconds_by_default() -> None:
 
 def test_a_stream_that_ends_in_time_is_left_alone() -> None:
     async def main() -> None:
-        got = await first(with_timeout(Source(["a", "b"], 1.0), 2.5), 9)
+        got: list[str] = await first(with_timeout(Source(["a", "b"], 1.0), 2.5), 9)
         assert got == ["a", "b"]
         assert leftovers() == []
 
