@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from headrace.events import Complete, Error, RunStart, Token, decode
-from tests.cli.shell import Served, headrace, start
+from tests.cli.shell import COMMAND, Served, environment, headrace, start
 from tests.providers.chat_bodies import DONE, STOP, call, calls, chunk, finish
 from tests.support.loopback import FIN, STALL, reply, stream
 
@@ -205,6 +206,22 @@ def test_a_reader_that_leaves_a_talkative_model_ends_it_too() -> None:
         process.stdout.close()
         assert process.wait(20) in (0, 141)  # 0: it was done before the pipe was shut
         assert process.stderr.read() == ""
+
+
+def test_a_full_disk_is_one_clear_line(hello: Served) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(  # noqa: S603
+            [*COMMAND, "run", "x", *hello.at],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("headrace: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_progress_on_standard_error(hello: Served) -> None:

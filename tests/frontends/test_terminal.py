@@ -346,3 +346,13 @@ def test_a_block_that_is_slow_to_draw_is_drawn_less_often() -> None:
     assert stage.raw.tell() == drawn
     stage.now += 2
     assert "one two three" in stage.tick()
+
+
+def test_a_table_too_wide_for_the_terminal_loses_nothing() -> None:
+    names = [f"c{i}" for i in range(12)]
+    table = f"|{'|'.join(names)}|\n|{'---|' * 12}\n|{'|'.join(n.upper() for n in names)}|\n"
+    for width in (30, 59, 60, 61):
+        stage = Stage(width=width, colours=False)
+        stage.play(*START, *tokens(table), step_end())
+        shown = stage.end().replace("\n", "")
+        assert all(name in shown and name.upper() in shown for name in names)

@@ -181,13 +181,6 @@ def test_a_call_is_complete_when_the_next_one_begins_or_the_turn_ends() -> None:
     assert assembler.completed_calls() == assembler.turn().tool_calls
 
 
-def test_text_may_come_without_a_delta() -> None:
-    assembler = Assembler()
-    assembler.text("He")
-    assembler.add([TextDelta("llo"), Finish("stop")])
-    assert assembler.turn() == assemble([TextDelta("Hello"), Finish("stop")])
-
-
 def test_a_failed_turn_is_the_turn_so_far() -> None:
     assembler = Assembler()
     assembler.add([TextDelta("a"), call(0)])

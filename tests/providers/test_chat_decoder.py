@@ -596,8 +596,10 @@ def test_arbitrary_bytes_never_raise_and_always_end(pieces: list[bytes]) -> None
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=8,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=3,
 )
 names = st.sampled_from(
     "choices delta index content finish_reason usage error tool_calls function name arguments id "
@@ -606,21 +608,21 @@ names = st.sampled_from(
 )
 shaped = st.recursive(
     json_values,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=5),
-    max_leaves=20,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=6,
 )
 
 
-@given(st.lists(st.dictionaries(names, shaped, max_size=5), max_size=5), st.booleans())
+@given(st.lists(st.dictionaries(names, shaped, max_size=4), max_size=3), st.booleans())
 def test_arbitrary_json_never_raises_and_always_ends(values: list[Any], done: bool) -> None:
     ends_well([b"".join(map(event, values)) + (DONE if done else b"")])
 
 
-@given(st.lists(st.dictionaries(names, shaped, max_size=5), max_size=5), st.booleans())
+@given(st.lists(st.dictionaries(names, shaped, max_size=4), max_size=3), st.booleans())
 def test_arbitrary_deltas_never_raise_and_always_end(values: list[Any], done: bool) -> None:
     ends_well([b"".join(map(chunk, values)) + (STOP if done else b"")])
 
 
-@given(st.lists(st.lists(st.dictionaries(names, shaped, max_size=5), max_size=3), max_size=4))
+@given(st.lists(st.lists(st.dictionaries(names, shaped, max_size=4), max_size=2), max_size=3))
 def test_arbitrary_calls_never_raise_and_always_end(values: list[list[Any]]) -> None:
     ends_well([b"".join(calls(*entries) for entries in values) + CALLED])

@@ -171,6 +171,7 @@ def test_a_withdrawn_step_leaves_the_conversation() -> None:
 
 def test_a_sub_agent_speaks_for_itself() -> None:
     scribe = Scribe()
+    scribe.put(e.StepStart, 1, "m")
     scribe.put(e.Token, "mine", 0)
     scribe.put(e.Token, "theirs", 0, agent="helper")
     scribe.put(e.Thought, "theirs", agent="helper")
@@ -179,10 +180,12 @@ def test_a_sub_agent_speaks_for_itself() -> None:
     scribe.put(e.ToolEnd, "c", "look", "found", 1.0, None, agent="helper")
     scribe.put(e.StepEnd, 9, "stop", SAID, Timing(1.0), Message.assistant("x"), agent="helper")
     scribe.put(e.Retract, 1, "guard", agent="other")
+    step(scribe, 1, "mine", reason="stop")
     state = fold(scribe.events)
-    assert (state.text, state.reasoning, state.steps, state.messages) == ("mine", "", 0, [])
+    assert (state.text, state.reasoning, state.steps) == ("mine", "", 1)
+    assert state.messages == [Message.assistant("mine")]
     assert [(t.agent, t.output) for t in state.tools] == [("helper", "found")]
-    assert state.usage == SAID
+    assert state.usage == SAID + SAID
     scribe.put(e.Retract, 1, "guard", agent="helper")
     assert (fold(scribe.events).text, fold(scribe.events).tools) == ("mine", [])
 

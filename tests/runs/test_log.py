@@ -97,6 +97,8 @@ def test_a_full_log_refuses_more_but_takes_every_end() -> None:
         e.Answer(7, 1.0, "", "xxx"),
         end(8),
     ]
+    with pytest.raises(LogTooLarge):
+        log.append(3, [*tokens(4, 4), e.ToolEnd(5, 1.0, "", "c", "look", "found", 1.0)])
     for event in ends:
         log.append(log.last_seq, [event])
     assert log.read(3) == ends

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from headrace.events import StepEnd, StepStart, Token, ToolEnd, ToolStart
+from headrace.events import Event, StepEnd, StepStart, Token, ToolEnd, ToolStart
 from headrace.messages import Message
 from headrace.runs.run import Driver, Outcome, Run, RunInfo
 from headrace.runs.writer import Writer
+from headrace.testing.laws import check_events
 from headrace.usage import Timing, Usage
+from tests.support.loop import leftovers
 
 DONE = Outcome("stop", (Message.user("Hi"), Message.assistant("Hello")))
 INFO = RunInfo("bot", "scripted:one")
@@ -68,3 +70,17 @@ async def for_ever(_: Writer) -> None:
 
 def run_of(driver: Driver, *, deadline: float | None = 900.0, private: bool = False) -> Run:
     return Run(driver, INFO, deadline=deadline, private=private)
+
+
+async def log_of(run: Run) -> list[Event]:
+    """All events of a run, checked against the laws; nothing is left in the loop."""
+    events = [event async for event in run.events()]
+    await asyncio.sleep(0)
+    check_events(events)
+    assert run.ended
+    assert not leftovers()
+    return events
+
+
+async def read_text(run: Run) -> list[str]:
+    return [piece async for piece in run.text()]

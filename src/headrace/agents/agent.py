@@ -173,7 +173,12 @@ class Agent:
         """
         from headrace.views.channel import pour
 
-        return await pour(self._run(task, context, history, retract=False, private=True), channel)
+        try:
+            run = self._run(task, context, history, retract=False, private=True)
+        except BaseException:
+            channel.close()
+            raise
+        return await pour(run, channel)
 
     async def run_callback(
         self,

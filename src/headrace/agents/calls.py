@@ -62,9 +62,13 @@ class Calls:
             self._tasks[call] = asyncio.create_task(self._run(call), name=f"tool {call.name}")
 
     def begin_early(self, call: ToolCall) -> None:
-        """Start a call while its step still streams: only tools that change nothing."""
+        """Start a call while its step still streams: only tools that change nothing.
+
+        A wire may come back to a call after it has begun the next one; arguments that are whole
+        JSON can grow no more.
+        """
         tool = self._settings.tools.get(call.name)
-        if tool is not None and tool.read_only:
+        if tool is not None and tool.read_only and isinstance(_input(call), dict):
             self.begin(call)
 
     async def results(self, calls: Sequence[ToolCall]) -> Message:

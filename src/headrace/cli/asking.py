@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,7 +104,7 @@ def choose(asked: Asked) -> Chosen:
     deadlines = Deadlines(run=_positive(asked.timeout))
     choice = choose_model(asked.model, base_url=asked.base_url, deadlines=deadlines)
     model = choice.model
-    if model.provider == "demo":
+    if model.provider == "demo" and asked.speed is not None:
         model = _paced(model, asked.speed)
     elif asked.speed is not None:
         raise UsageError(f"--speed sets the pace of the demo model, not of {model.name}.")
@@ -126,19 +125,10 @@ def _positive(seconds: float) -> float:
     return seconds
 
 
-def _paced(model: Model, speed: float | None) -> Model:
+def _paced(model: Model, speed: float) -> Model:
     from headrace.providers.demo.model import DemoModel
 
-    if speed is None:
-        speed = _speed(os.environ.get("HEADRACE_SPEED", "").strip() or "1")
     return DemoModel(speed=speed, deadlines=getattr(model, "deadlines", None))
-
-
-def _speed(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise UsageError(f"HEADRACE_SPEED is a number, not {value!r}.") from None
 
 
 def _tools(wanted: bool | None, model: Model) -> tuple[Any, ...]:

@@ -40,6 +40,7 @@ def clear_endings() -> Iterator[None]:
     """
     try:
         yield
+        sys.stdout.flush()  # here, where a broken pipe can still be told from an error
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except KeyboardInterrupt:
@@ -49,6 +50,8 @@ def clear_endings() -> Iterator[None]:
     except Exception as error:  # the last place where it can be told
         if os.environ.get("HEADRACE_DEBUG", "") not in ("", "0"):
             raise
+        if isinstance(error, OSError):  # such as a full disk
+            _write_nowhere()
         complain(*_words(error))
         raise typer.Exit(WRONG_USE if isinstance(error, UsageError) else FAILED) from None
 
@@ -68,16 +71,22 @@ def leave_quietly() -> NoReturn:
     Raises:
         typer.Exit: always, with `READER_LEFT`.
     """
-    # The interpreter flushes stdout at its end and would complain of the broken pipe.
+    _write_nowhere()
+    raise typer.Exit(READER_LEFT)
+
+
+def _write_nowhere() -> None:
+    """The interpreter flushes stdout at its end and would complain again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
-    raise typer.Exit(READER_LEFT)
 
 
 def _words(error: Exception) -> tuple[str, str]:
     if isinstance(error, HeadraceError):
         return error.message, error.hint
+    if isinstance(error, OSError):
+        return f"{error}.", ""
     return (
         f"Internal error: {type(error).__name__}: {error}",
         "Run it again with HEADRACE_DEBUG=1 to see where.",

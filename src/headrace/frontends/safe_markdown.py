@@ -52,10 +52,19 @@ def _is_seen(blank: Segment) -> bool:
     return bool(style and (style.bgcolor or style.underline or style.reverse))
 
 
+_NARROWEST = 5
+"""Cells a column needs, its border included, for a table to be drawn as one."""
+
+
 class _FoldingTable(TableElement):
-    """rich cuts what does not fit into a column of a table; here it goes into the next line."""
+    """A table that loses nothing: rich cuts what does not fit into a column, or beside them all."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = [self.header.row] if self.header and self.header.row else []
+        if rows and len(rows[0].cells) * _NARROWEST > options.max_width:
+            for row in rows + (self.body.rows if self.body else []):
+                yield Text(" | ").join(cell.content for cell in row.cells)
+            return
         for part in super().__rich_console__(console, options):
             if isinstance(part, Table):
                 for column in part.columns:

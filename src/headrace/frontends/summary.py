@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.events import AgentEnd, Cancelled, Complete, Error, ToolEnd
+from headrace.events import AgentEnd, Cancelled, Complete, ToolEnd
 from headrace.frontends.escapes import one_line
 from headrace.usage import Metrics, Usage
 
@@ -16,6 +16,10 @@ def tool_line(event: ToolEnd | AgentEnd) -> str:
     """``✓ name (N ms)`` or ``✗ name (N ms): what failed``."""
     line = f"{one_line(event.name, 80)} ({milliseconds(event.duration_ms)})"
     return f"✓ {line}" if event.error is None else f"✗ {line}: {one_line(event.error)}"
+
+
+STOPPED = "user pressed stop"
+"""The reason of a cancel that a person at the keyboard asked for."""
 
 
 def footer(event: Complete | Cancelled) -> str:
@@ -32,10 +36,6 @@ def footer(event: Complete | Cancelled) -> str:
     return " · ".join(parts)
 
 
-STOPPED = "user pressed stop"
-"""The reason of a cancel that a person at the keyboard asked for."""
-
-
 def _figures(metrics: Metrics, usage: Usage) -> list[str]:
     parts = []
     if metrics.time_to_first_token_ms is not None:
@@ -48,8 +48,3 @@ def _figures(metrics: Metrics, usage: Usage) -> list[str]:
     if metrics.tokens_per_second:
         parts.append(f"{metrics.tokens_per_second:.0f} tokens/s")
     return parts
-
-
-def error_line(event: Error) -> str:
-    """The message of a failed run; it already says what to do."""
-    return f"{one_line(event.message, 600)} ({event.code})"

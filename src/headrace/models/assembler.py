@@ -45,6 +45,19 @@ class Turn(Struct, frozen=True):
     message: Message
 
 
+class _Stretch:
+    """Neighbouring text, or reasoning, of one kind."""
+
+    __slots__ = ("kind", "text")
+
+    def __init__(self, kind: type[Text] | type[Reasoning]) -> None:
+        self.kind = kind
+        self.text = TextBuffer()
+
+    def part(self) -> Part:
+        return self.kind(str(self.text))
+
+
 class _Call:
     __slots__ = ("arguments", "id", "name")
 
@@ -62,11 +75,9 @@ class Assembler:
     """Takes a turn's deltas in order and gives the turn."""
 
     def __init__(self) -> None:
-        self._parts: list[TextBuffer | _Call | Opaque] = []
-        self._kinds: list[type[Text] | type[Reasoning] | None] = []
+        self._parts: list[_Stretch | _Call | Opaque] = []
         self._calls: dict[int, _Call] = {}
-        self._open: TextBuffer | None = None
-        self._open_kind: type[Text] | type[Reasoning] | None = None
+        self._open: _Stretch | None = None
         self._usage: Usage | None = None
         self._finish: FinishReason | None = None
         self._error: ProviderError | None = None
@@ -87,10 +98,6 @@ class Assembler:
             else:
                 self._other(delta)
 
-    def text(self, content: str) -> None:
-        """Take one piece of the answer's text (what `add` does with a `TextDelta`)."""
-        self._text(Text, content)
-
     def completed_calls(self) -> tuple[ToolCall, ...]:
         """The calls whose arguments can grow no more because a later call has begun."""
         calls = [self._calls[index] for index in sorted(self._calls)]
@@ -99,7 +106,7 @@ class Assembler:
 
     def turn(self) -> Turn:
         """The turn so far; whole once a `Finish` or `Failure` was added."""
-        parts = tuple(self._part(i) for i in range(len(self._parts)))
+        parts = tuple(p if isinstance(p, Opaque) else p.part() for p in self._parts)
         calls = tuple(part for part in parts if isinstance(part, ToolCall))
         return Turn(
             text="".join(p.text for p in parts if isinstance(p, Text)),
@@ -117,11 +124,11 @@ class Assembler:
         return self.turn()
 
     def _text(self, kind: type[Text] | type[Reasoning], content: str) -> None:
-        if self._open_kind is not kind or self._open is None:
-            self._open, self._open_kind = TextBuffer(), kind
-            self._parts.append(self._open)
-            self._kinds.append(kind)
-        self._open.append(content)
+        stretch = self._open
+        if stretch is None or stretch.kind is not kind:
+            stretch = self._open = _Stretch(kind)
+            self._parts.append(stretch)
+        stretch.text.append(content)
 
     def _other(self, delta: Delta) -> None:
         match delta:
@@ -146,22 +153,15 @@ class Assembler:
 
     def _put(self, item: _Call | Opaque) -> None:
         self._parts.append(item)
-        self._kinds.append(None)
-        self._open = self._open_kind = None
-
-    def _part(self, i: int) -> Part:
-        item, kind = self._parts[i], self._kinds[i]
-        if isinstance(item, _Call):
-            return item.part()
-        if isinstance(item, Opaque):
-            return item
-        return kind(str(item)) if kind is not None else Text(str(item))
+        self._open = None
 
     def _reason(self, has_calls: bool) -> FinishReason:
         if self._finish is None:
             return "error"
-        # CONVENTIONS: a normal end with at least one call is tool_calls, whatever the wire said.
-        return "tool_calls" if has_calls and self._finish == "stop" else self._finish
+        if self._finish in ("stop", "tool_calls"):
+            # A normal end is told by what came, whatever word the wire had for it.
+            return "tool_calls" if has_calls else "stop"
+        return self._finish
 
 
 def assemble(deltas: Iterable[Delta]) -> Turn:

@@ -136,13 +136,14 @@ class ModelStream:
             batch = await attempt.read()
             if batch and (type(batch[0]) is TextDelta or _has_content(batch)):
                 content = self._content = True
+            return batch
         except asyncio.CancelledError:
-            if watchdog.expired():
-                raise self._late(watchdog) from None
-            raise
+            if not watchdog.expired():
+                raise
         finally:
             watchdog.leave(content)
-        return batch
+        # Raised out here: the cancellation's frames hold the client's headers, and so its key.
+        raise self._late(watchdog)
 
     async def _end(self, batch: list[Delta]) -> list[Delta]:
         """The last batch of a try: its end, a retry, or what came before a failure to raise."""

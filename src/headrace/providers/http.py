@@ -176,9 +176,9 @@ class Endpoint:
             )
         if isinstance(entry, dict) and entry.get("object") == "error":
             return self._failures.of_value(entry)
+        what = "JSON that is no answer" if body else "nothing"
         return self._failures.not_the_protocol(
-            f"{self._where} answered {status} with {'JSON that is no answer' if body else 'nothing'}.",
-            status,
+            f"{self._where} answered {status} with {what}.", status
         )
 
 

@@ -250,9 +250,8 @@ class Run:
 
     def _expire(self) -> None:
         """The time of the whole run is over."""
-        if self._stopped_at is None:
-            self._late = DeadlineExceeded("run", self._deadline or 0)
-            self._stop()
+        self._late = DeadlineExceeded("run", self._deadline or 0)
+        self._stop()
 
     def _stop(self) -> None:
         """Interrupt the driver, and go on without it where it does not let go."""

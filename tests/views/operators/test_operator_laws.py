@@ -197,6 +197,58 @@ def test_an_operator_that_is_dropped_closes_its_source(name: str) -> None:
     run_with_fake_clock(main())
 
 
+class Kept:
+    """An iterator that only `aclose` closes: no collector helps."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.closed = False
+
+    def __aiter__(self) -> Kept:
+        return self
+
+    async def __anext__(self) -> str:
+        await asyncio.sleep(0.02)
+        if not self.left:
+            raise StopAsyncIteration
+        self.left -= 1
+        return "a \n"
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_leaving_closes_a_source_by_its_own_aclose(name: str) -> None:
+    async def main() -> None:
+        source = Kept(1000)
+        assert len(await first(OPERATORS[name](source), 1)) == 1
+        assert source.closed
+
+    run_with_fake_clock(main())
+
+
+@pytest.mark.parametrize("name", ["buffer", "throttle", "tee"])
+def test_the_task_that_read_a_source_closes_it(name: str) -> None:
+    """A source may hold what only the task that entered it may leave, such as a cancel scope."""
+
+    async def main() -> None:
+        readers, closers = set(), []
+
+        class Watched(Kept):
+            async def __anext__(self) -> str:
+                readers.add(asyncio.current_task())
+                return await super().__anext__()
+
+            async def aclose(self) -> None:
+                closers.append(asyncio.current_task())
+
+        await first(OPERATORS[name](Watched(1000)), 1)
+        assert {closers[0]} == readers
+
+    run_with_fake_clock(main())
+
+
 @pytest.mark.parametrize("name", OPERATORS)
 def test_an_empty_stream_stays_empty(name: str) -> None:
     async def main() -> None:

@@ -61,8 +61,13 @@ class Library:
         self._holders = Counter(word for each in self._words for word in each)
 
     def search(self, query: str, limit: int = 3) -> list[Passage]:
-        """The best passages, best first; none where no word of the query is known."""
+        """The best passages, best first; none where no word of the query is known.
+
+        A query of common words only ("what is Headrace?") asks for the beginning of it all.
+        """
         asked = sorted(set(words(query)))
+        if not asked:
+            return [p for p in self.passages if p.page == "README.md"][:1]
         scored = [(self._score(i, asked), -i) for i in range(len(self.passages))]
         best = sorted((pair for pair in scored if pair[0] > 0), reverse=True)
         return [self.passages[-i] for _, i in best[:limit]]

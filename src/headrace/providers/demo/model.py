@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from itertools import accumulate
 from math import inf, isnan
@@ -30,32 +31,41 @@ class DemoModel(BaseModel):
 
     Args:
         model: A name for it; there is one model, whatever it is called.
-        speed: 1.0 is about 60 pieces a second; 0 and infinity stream without waiting.
+        speed: 1.0 is about 60 pieces a second; 0 and infinity stream without waiting. By default
+            what the environment's ``HEADRACE_SPEED`` says, else 1.0.
         library: What it knows; Headrace's documentation by default.
         options: As for `BaseModel`.
 
     Raises:
-        UsageError: for a negative speed.
+        UsageError: for a speed that is negative or no number.
     """
 
     def __init__(
         self,
         model: str = "demo",
         *,
-        speed: float = 1.0,
+        speed: float | None = None,
         library: Library | None = None,
         **options: Any,
     ) -> None:
         super().__init__("demo", model, **options)
-        if speed < 0 or isnan(speed):
-            raise UsageError(f"The demo's speed is 0 or more, not {speed}.")
-        self.speed = speed
+        self.speed = _speed() if speed is None else speed
+        if self.speed < 0 or isnan(self.speed):
+            raise UsageError(f"The demo's speed is 0 or more, not {self.speed}.")
         self._library = library
 
     async def open(self, request: ModelRequest) -> DemoAttempt:
         """Decide the whole answer; never fails."""
         deltas = reply(request, self._library or documentation())
         return DemoAttempt(deltas, schedule(deltas, self.speed))
+
+
+def _speed() -> float:
+    value = os.environ.get("HEADRACE_SPEED", "").strip() or "1"
+    try:
+        return float(value)
+    except ValueError:
+        raise UsageError(f"HEADRACE_SPEED is a number, not {value!r}.") from None
 
 
 class DemoAttempt:

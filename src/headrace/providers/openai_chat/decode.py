@@ -223,8 +223,8 @@ class ChatDecoder:
         out.extend(self._calls.flush())
         for item in opaque_items(self._details, self._calls):
             out.append(OpaqueDelta(Opaque(self._failures.provider, item)))
-        if reason == "stop" and self._calls:
-            reason = "tool_calls"
+        if reason in ("stop", "tool_calls"):
+            reason = "tool_calls" if self._calls else "stop"
         out.append(Finish(reason, raw))
         self._sse = None
         return out
