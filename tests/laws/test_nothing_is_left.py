@@ -6,15 +6,28 @@ import asyncio
 import gc
 import threading
 import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import cycle, islice
+from typing import Any
 
 import pytest
 
 from headrace import Agent, Channel, EventDispatcher, RunFailed, tool
-from headrace.events import Cancelled
+from headrace.events import Cancelled, Token
 from headrace.providers.openai_chat.client import OpenAIChat
-from tests.laws.left import open_files, other_tasks
+from headrace.testing import Gate, ScriptedModel, Step
+from headrace.views.operators import (
+    buffer,
+    by_chars,
+    smooth,
+    tee,
+    throttle,
+    with_metrics,
+    with_progress,
+    with_timeout,
+)
+from headrace.views.text import text
+from tests.laws.left import leaves_nothing, open_files, other_tasks
 from tests.providers.chat_bodies import CALLED, STOP, call, calls, chunk
 from tests.support.loopback import STALL, Loopback, Request, Script, reply, stream
 
@@ -77,8 +90,9 @@ async def failed(agent: Agent) -> None:
 
 async def cancelled(agent: Agent) -> None:
     async with agent.start("stall") as run:
-        async for _ in run.text():
-            assert isinstance(await run.cancel(), Cancelled)
+        async for event in run.events():
+            if isinstance(event, Token):
+                assert isinstance(await run.cancel(), Cancelled)
 
 
 async def broken_off(agent: Agent) -> None:
@@ -150,3 +164,54 @@ async def test_a_thousand_runs_leave_nothing() -> None:
         assert len(open_files()) <= files + 20  # kept connections, both ends of ten at once
         print("GROWN", grown, len(open_files()), files, threads)
         assert grown <= GROWTH
+
+
+STALLED = stream(chunk("Once "), chunk("upon "), end=STALL)
+ABANDONED: dict[str, Callable[[Agent], AsyncIterator[Any]]] = {
+    "run_stream": lambda agent: agent.run_stream("x"),
+    "text": lambda agent: text(agent.start("x")),
+    "a model's chunks": lambda agent: agent.model.chat_stream("x"),  # type: ignore[attr-defined]
+    "buffer": lambda agent: buffer(agent.run_stream("x"), 0.001),
+    "by_chars": lambda agent: by_chars(agent.run_stream("x"), 2),
+    "smooth": lambda agent: smooth(agent.run_stream("x"), "word", 0),
+    "throttle": lambda agent: throttle(agent.run_stream("x"), 0.001),
+    "with_timeout": lambda agent: with_timeout(agent.run_stream("x")),
+    "with_metrics": lambda agent: with_metrics(agent.run_stream("x")),
+    "with_progress": lambda agent: with_progress(agent.run_stream("x"), lambda line: None),
+    "tee": lambda agent: tee(agent.run_stream("x"), 1)[0],
+}
+
+
+@pytest.mark.parametrize("name", ABANDONED)
+async def test_what_is_dropped_without_closing_cancels_its_run(name: str) -> None:
+    async with leaves_nothing(), Loopback(STALLED) as server:
+        await begin_and_drop(ABANDONED[name](Agent(model=OpenAIChat(base_url=server.url))))
+        gc.collect()
+        await server.closed(0)
+
+
+async def begin_and_drop(items: AsyncIterator[Any]) -> None:
+    """Read the first item and leave the iterator in a cycle, where only gc finds it."""
+    cycle: list[object] = [items]
+    cycle.append(cycle)
+    assert (await anext(items)) is not None
+
+
+def test_a_synchronous_stream_that_is_dropped_ends_its_thread() -> None:
+    model = ScriptedModel([Step(text=["Once ", Gate()])])
+    for piece in Agent(model=model).stream_sync("x"):
+        assert piece.content == "Once "
+        break
+    gc.collect()
+    assert [t for t in threading.enumerate() if t.name == "headrace-stream"] == []
+    assert model.open_streams == 0
+
+
+async def test_a_viewer_that_leaves_does_not_end_a_run_that_others_may_read() -> None:
+    gate = Gate()
+    run = Agent(model=ScriptedModel([Step(text=["Once ", gate, "upon"])])).start("x")
+    async for _ in run.text():
+        break
+    gc.collect()
+    gate.open()
+    assert (await run.result()).content == "Once upon"

@@ -241,14 +241,14 @@ class Agent:
         async def driver(writer: Writer) -> Any:
             return await drive(self._plan(run.id, context or {}, retract), messages, writer)
 
+        dispatcher = self._dispatcher
         run = Run(
             driver,
             RunInfo(self.name, self.model.name),
             deadline=self.deadlines.run,
-            private=private and self._dispatcher is None,
+            private=private and dispatcher is None,
+            on_begin=None if dispatcher is None else dispatcher.attach,
         )
-        if self._dispatcher is not None:
-            self._dispatcher.attach(run)
         return run
 
     def _plan(self, run_id: str, context: Mapping[str, Any], retract: bool) -> Plan:

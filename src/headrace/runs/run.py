@@ -78,6 +78,7 @@ class Run:
         private: At most one viewer, there from the start (see `Log`).
         grace: Seconds that a stopped driver may take to let go; then it is left behind and its
             later writes are refused.
+        on_begin: Called once, when the run begins.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Run:
         deadline: float | None = 900.0,
         private: bool = False,
         grace: float = CANCEL_GRACE,
+        on_begin: Callable[[Run], object] | None = None,
     ) -> None:
         self.id = new_run_id()
         self.info = info
@@ -95,6 +97,7 @@ class Run:
         self._deadline = deadline
         self._private = private
         self._grace = grace
+        self._on_begin = on_begin
         self._log = Log(private=private)
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -144,6 +147,8 @@ class Run:
         self._task.add_done_callback(self._settle)
         if self._deadline is not None:
             self._timer = loop.call_later(self._deadline, self._expire)
+        if self._on_begin is not None:
+            self._on_begin(self)
 
     def batches(self, after: int = 0) -> Viewer:
         """A viewer: lists of events after `after`, as they come, to the run's end."""
