@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -263,7 +264,7 @@ async def test_S4_11_max_tokens_cuts_the_answer_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("options", [{"temperature": 2.5}, {"max_tokens": 0}])
-def test_S4_11_values_that_cannot_be_are_refused(options: dict[str, float]) -> None:
+def test_S4_11_values_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):
         ModelRequest.of("A story", **options)
 
@@ -395,11 +396,10 @@ async def test_S4_19_the_time_to_the_first_token_is_measured() -> None:
 def test_S4_19_the_time_to_the_first_token_is_shown() -> None:
     body = stream(0.2, chunk("Once"), 0.4, chunk(" upon"), STOP)
     with Served(body) as server, terminal("run", "A story", *server.at) as child:
-        child.expect("first token ([0-9]+) ms")
-        assert child.match
-        # The wait for the text after the first piece is not in it.
-        assert 190 <= int(child.match[1]) < 600
         assert ended(child) == 0
+        (shown,) = re.findall("first token ([0-9]+) ms", before(child))
+    # The wait after the first piece is not in it.
+    assert 190 <= int(shown) < 600
 
 
 def test_S4_20_troubleshooting_has_the_four_topics() -> None:
@@ -441,7 +441,10 @@ async def test_S4_20_chunks_are_in_order() -> None:
 
 
 async def read_chunks(agent: Agent) -> int:
-    return sum([len(chunk.content) async for chunk in agent.run_stream("Talk")])
+    chars = 0
+    async for piece in agent.run_stream("Talk"):
+        chars += len(piece.content)
+    return chars
 
 
 async def call_back(agent: Agent) -> int:
@@ -465,10 +468,10 @@ async def test_S4_20_memory_is_constant_but_for_the_text(
         finally:
             tracemalloc.stop()
 
-    await peak(1000)  # what is loaded and cached once
-    few, many = await peak(2_000), await peak(32_000)
-    # A log of these events would take some 3 MB, their text takes 30 KB.
-    assert many - few < 300_000
+    await peak(1_000)  # what is loaded and cached once
+    few, many = await peak(10_000), await peak(40_000)
+    # A log of 30,000 more events would take some 3 MB; their text takes 30 KB.
+    assert many - few < 150_000
 
 
 def fails_half_way() -> Agent:
@@ -476,11 +479,9 @@ def fails_half_way() -> Agent:
 
 
 async def test_S4_21_the_partial_text_and_a_mark() -> None:
-    shown = "".join([piece async for piece in text(fails_half_way().start("Go"), on_error="mark")])
-    assert shown in (
-        "Once upon\n[Error: Stream interrupted]",
-        "Once uponOnce upon\n[Error: Stream interrupted]",
-    )
+    run = fails_half_way().start("A story", retract=False)
+    shown = "".join([piece async for piece in text(run, on_error="mark")])
+    assert shown == "Once upon\n[Error: Stream interrupted]"
 
 
 async def test_S4_21_a_whole_text_has_no_mark() -> None:

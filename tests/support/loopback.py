@@ -56,9 +56,14 @@ class Loopback:
         self._arrived = asyncio.Event()
 
     @property
+    def origin(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def url(self) -> str:
         """``http://127.0.0.1:PORT/v1``."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self.origin}/v1"
 
     async def closed(self, connection: int) -> float:
         """Wait until the peer has closed this connection; the loop's time at which it did."""
@@ -187,15 +192,16 @@ def http_chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def stream(*items: object, end: object = None) -> Script:
+def stream(*items: object, end: object = None, content_type: str = "text/event-stream") -> Script:
     """A streamed answer: each bytes item in an HTTP chunk of its own.
 
     Args:
         items: Bytes, pauses and events.
         end: `FIN`, `RESET` or `STALL` in place of the chunk that ends the body.
+        content_type: Of the answer.
     """
     body = [http_chunk(item) if isinstance(item, bytes) else item for item in items]
-    return [head(), *body, http_chunk(b"") if end is None else end]
+    return [head(200, content_type), *body, http_chunk(b"") if end is None else end]
 
 
 def reply(
