@@ -89,7 +89,8 @@ async def ours(model: BaseModel) -> Seen:
     try:
         turn = await model.complete(ModelRequest.of("hi"))
     except ProviderError as error:
-        assert isinstance(error.turn, Turn)
+        if not isinstance(error.turn, Turn):
+            raise
         turn = error.turn
     usage = (turn.usage.input, turn.usage.output) if turn.usage else None
     calls = tuple((call.name, value(call.arguments)) for call in turn.tool_calls)
