@@ -8,7 +8,9 @@ import re
 
 from rich.console import Console
 
+from headrace import Run
 from headrace.frontends.terminal import TerminalScreen
+from headrace.frontends.viewing import show
 from tests.frontends.little_terminal import LittleTerminal
 from tests.promises.story import PATIENCE
 
@@ -52,3 +54,9 @@ class Paper(io.StringIO):
                 self._changed.clear()
                 await self._changed.wait()
         return self.text
+
+
+async def shown_on(paper: Paper, run: Run) -> None:
+    """Show a run to its end."""
+    async with asyncio.timeout(PATIENCE):
+        await show(run, paper.screen)

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from headrace import Agent, Channel, ModelRequest, Usage, tool
+from headrace.events import Event
 from headrace.models.deltas import Delta, Finish, TextDelta
 from headrace.models.model import BaseModel
-from headrace.testing import Gate, ScriptedModel, Step
+from headrace.providers.openai_chat.client import OpenAIChat
+from headrace.testing import Gate, ScriptedModel, Step, check_events
+from tests.support.loopback import Loopback
 
 PATIENCE = 10.0
 """Real seconds that a test waits for what should come at once."""
@@ -52,6 +55,19 @@ def held(*pieces: str, more: str = " more") -> tuple[ScriptedModel, Gate]:
     """A model that says the pieces, waits at the gate, and then says the rest."""
     gate = Gate()
     return ScriptedModel([Step(text=[*pieces, gate, more])]), gate
+
+
+def at(server: Loopback) -> OpenAIChat:
+    """A model behind a server on loopback."""
+    return OpenAIChat("tiny", base_url=server.url)
+
+
+async def events_of(agent: Agent) -> list[Event]:
+    """The whole log of a run, checked against the laws."""
+    async with agent.start(QUESTION) as run:
+        events = [event async for event in run.events()]
+    check_events(events)
+    return events
 
 
 class Counting(BaseModel):

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import pytest
 
-from headrace import Agent, Channel, EventDispatcher, Run, tool
+from headrace import Agent, Channel, EventDispatcher, tool
 from headrace.errors import ChannelClosed, StreamTimeout
 from headrace.events import (
     TERMINAL,
@@ -27,13 +27,12 @@ from headrace.events import (
     decode,
     encode,
 )
-from headrace.frontends.viewing import show
 from headrace.testing import Gate, ScriptedModel, Step, check_events, run_with_fake_clock
 from headrace.views.dispatcher import Receiver
 from headrace.views.operators import buffer
 from tests.cli.shell import Served, before, ended, environment, headrace, start, terminal, unstyled
 from tests.docs.pages import ROOT
-from tests.promises.paper import SPINNER, Paper
+from tests.promises.paper import SPINNER, Paper, shown_on
 from tests.promises.story import NEWS, PATIENCE, PIECES, QUESTION, held, research, search
 from tests.providers.chat_bodies import STOP, chunk
 from tests.support.loop import now
@@ -173,11 +172,6 @@ def test_S3_11_a_terminal_gets_a_line_for_a_tool_and_a_newline_at_the_end() -> N
 def test_S3_11_a_pipe_gets_one_newline_at_the_end() -> None:
     with Served(stream(chunk("Hello"), chunk("."), STOP)) as server:
         assert headrace("run", "Hi", *server.at).stdout == "Hello.\n"
-
-
-async def shown_on(paper: Paper, run: Run) -> None:
-    async with asyncio.timeout(PATIENCE):
-        await show(run, paper.screen)
 
 
 async def test_S3_12_a_spinner_turns_while_a_tool_runs_then_its_time_stands_there() -> None:

@@ -44,8 +44,9 @@ def test_every_row_has_its_test() -> None:
 
 
 @pytest.mark.parametrize("system", ROWS)
-def test_a_systems_tests_stand_in_its_file(system: str) -> None:
-    tests = named([(HERE / f"test_{system}.py").read_text("utf-8")])
+def test_a_systems_tests_stand_in_its_files(system: str) -> None:
+    files = [HERE / f"test_{system}.py", *HERE.glob(f"test_{system}_*.py")]
+    tests = named(path.read_text("utf-8") for path in files)
     assert {row for _, row in tests} == set(ROWS[system])
     assert {found for found, _ in tests} == {system}
 

@@ -44,6 +44,12 @@ WithProgress = Annotated[
     bool, typer.Option("--progress", help="Count chunks and characters on standard error.")
 ]
 
+_EARLY = {
+    "length": "Raise --max-tokens, or ask for less at once.",
+    "content_filter": "The provider withheld the rest.",
+    "max_steps": "Raise --max-steps if the model needs more tools.",
+}
+
 
 @clear_endings()
 def run(
@@ -119,7 +125,11 @@ async def _answer(chosen: Chosen, text: str, json: bool, progress: bool) -> int:
         except RunCancelled as error:
             complain(str(error))
             return 128 + stop.signal if stop.signal else FAILED
-        return 0 if end.finish_reason == "stop" else ENDED_EARLY
+    if end.finish_reason == "stop":
+        return 0
+    if not sys.stdout.isatty():  # on a terminal the footer tells it
+        complain(f"The answer ended early: {end.finish_reason}.", _EARLY.get(end.finish_reason, ""))
+    return ENDED_EARLY
 
 
 def _screens(json: bool, progress: bool) -> list[Screen]:
