@@ -17,6 +17,7 @@ from headrace.events import (
     Error,
     Event,
     FinishReason,
+    Retract,
     RunStart,
     Token,
 )
@@ -27,6 +28,7 @@ from headrace.runs.metrics import Meter
 from headrace.runs.response import Response
 from headrace.runs.viewer import Viewer
 from headrace.runs.writer import Writer
+from headrace.text import TextBuffer
 from headrace.usage import Receipt
 
 CANCEL_GRACE = 5.0
@@ -164,14 +166,24 @@ class Run:
     async def text(self) -> AsyncGenerator[str]:
         """Each piece of the answer's text.
 
+        Pieces cannot be taken back: start the run with ``retract=False``, or read its events, to
+        have a model that breaks in mid-answer dealt with otherwise than here.
+
         Raises:
-            RunFailed: the run ended with `error`.
+            RunFailed: the run ended with `error`, or pieces that were given were withdrawn;
+                `partial` holds what was given.
             RunCancelled: the run ended with `cancelled`.
         """
+        given, last = TextBuffer(), 0
         async for batch in self.batches():
             for event in batch:
-                if isinstance(event, Token) and not event.agent:
-                    yield event.content
+                if type(event) is Token:
+                    if not event.agent:
+                        given.append(event.content)
+                        last = event.seq
+                        yield event.content
+                elif isinstance(event, Retract) and not event.agent and event.since <= last:
+                    raise self._withdrawn(event, str(given))
         self.check()
 
     async def result(self) -> Response:
@@ -243,6 +255,16 @@ class Run:
                 "This run keeps no log.", hint="Start it with agent.start() to look at it."
             )
         return fold(self._log.read(0))
+
+    def _withdrawn(self, event: Retract, given: str) -> RunFailed:
+        return RunFailed(
+            event.reason,
+            f"Text that was already given was withdrawn ({event.reason}). Read the run's events, "
+            "or start it with retract=False.",
+            retryable=True,
+            partial=given,
+            run_id=self.id,
+        )
 
     async def _main(self) -> None:
         try:
