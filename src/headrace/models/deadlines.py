@@ -82,7 +82,7 @@ class Watchdog:
         else:
             due = self._due + now - self._left
         self._due = due
-        task = self._task = asyncio.current_task()
+        task = self._task = asyncio.current_task(self._loop)
         if task is not None:
             self._cancelling = task.cancelling()
         if due > self._whole:

@@ -66,7 +66,7 @@ class RunState(Struct):
     Attributes:
         run_id: The run.
         agent_name: Its agent.
-        model: Its model.
+        model: Its model: of a fallback's models the one that answered last, once one has.
         status: ``running``, ``complete``, ``error`` or ``cancelled``.
         last_seq: The last event folded in.
         text: The answer's text: the root agent's tokens that still stand.
@@ -204,6 +204,7 @@ class Folder:
         if not event.agent:
             step = self._steps[-1]
             step.seq = event.seq
+            self._state.model = event.model or self._state.model
             # A failed step's message is no part of the conversation: the step is asked again.
             if event.finish_reason not in ("error", "cancelled"):
                 step.message = event.message

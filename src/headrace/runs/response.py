@@ -22,7 +22,7 @@ class Response(Struct, frozen=True):
         metrics: How it felt.
         messages: The conversation, input first: give it as `history` to go on.
         run_id: The run.
-        model: The model's name.
+        model: The model's name: of a fallback's models the one that answered last.
     """
 
     content: str

@@ -129,6 +129,11 @@ class Run:
             await self.cancel("abandoned")
 
     @property
+    def model(self) -> str:
+        """The model's name: of a fallback's models the one that answered last, once one has."""
+        return self._writer.model or self.info.model
+
+    @property
     def ended(self) -> bool:
         """Whether the terminal event is written."""
         return self._log.ended
@@ -206,7 +211,7 @@ class Run:
             metrics=end.metrics,
             messages=outcome.messages if outcome else (),
             run_id=self.id,
-            model=self.info.model,
+            model=self.model,
         )
 
     def check(self) -> Complete:

@@ -34,6 +34,7 @@ class Writer:
         text: The answer's text so far, all steps, withdrawn text taken back.
         usage: The sum over the steps that have ended.
         tools: Call id to ``waiting``, ``running`` or ``finished``.
+        model: Who answered last, where several models may (a fallback); else empty.
     """
 
     def __init__(self, log: Log) -> None:
@@ -43,6 +44,7 @@ class Writer:
         self.text = TextBuffer()
         self.usage = Usage()
         self.tools: dict[str, str] = {}
+        self.model = ""
         self.upstream_closed_at: float | None = None
         self._open: dict[tuple[str, str, str], StepStart | ToolStart | AgentStart] = {}
 
@@ -109,6 +111,8 @@ class Writer:
                 self._open.pop(("step", event.agent, ""), None)
                 self.usage = self.usage + event.usage
                 self.meter.step(event.timing.duration_ms / 1e3)
+                if not event.agent:
+                    self.model = event.model or self.model
                 if event.finish_reason == "cancelled":
                     self.upstream_closed_at = event.at
             case ToolStart():

@@ -49,7 +49,7 @@ async def chunks(run: Run, *, on_error: OnError = "raise") -> AsyncGenerator[Str
 
 def _final(run: Run, event: Complete | Error | Cancelled, index: int) -> StreamChunk:
     metadata: dict[str, Any] = {
-        "model": run.info.model,
+        "model": run.model,
         "tokens": event.usage.total if event.usage else None,
         "usage": event.usage,
         "metrics": event.metrics,

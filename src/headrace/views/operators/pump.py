@@ -19,8 +19,15 @@ AHEAD = 64
 async def close(source: object) -> None:
     """Close an async iterator, if it can be closed."""
     aclose = getattr(source, "aclose", None)
-    if aclose is not None:
+    if aclose is None:
+        return
+    try:
         await aclose()
+    except RuntimeError:
+        # Dropped together in a reference cycle, a generator and its source are both being closed
+        # by the garbage collector's hook: then there is nothing left to do here.
+        if not getattr(source, "ag_running", False):
+            raise
 
 
 class Pump(Generic[T]):
