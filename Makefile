@@ -30,7 +30,7 @@ READY_TO_DEVELOP := .venv/ready-to-develop$(VERSION)
 SYNC := $(UV) sync --quiet --frozen $(if $(PYTHON),--python $(PYTHON))
 SOURCES := src tests bench examples
 
-.PHONY: run test fmt bench clean help
+.PHONY: run test fmt docs bench clean help
 
 run: $(READY_TO_RUN) ## set everything up and chat with the embedded model
 	@$(BIN)/headrace chat --model demo $(ARGS)
@@ -48,6 +48,9 @@ bench: $(READY_TO_DEVELOP) ## measure against the floor and the peers, write doc
 fmt: $(READY_TO_DEVELOP) ## format the sources and fix what can be fixed by itself
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --quiet --fix $(SOURCES)
+
+docs: $(READY_TO_DEVELOP) ## write the page that is made of the rows and the tests
+	@$(BIN)/python -m tests.differential.page
 
 clean: ## remove everything that these commands have made
 	rm -rf .venv .tools .bench dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -87,7 +87,7 @@ async def _drain_checked(program: Program, expected: int) -> None:
 
 async def flat(program: Program, task: dict[str, Any]) -> dict[str, float]:
     """CPU per chunk over whole answers, one after another, for about `seconds` of CPU."""
-    await program.open(f"{task['base']}/flat/v1")
+    await program.open(f"{task['base']}/{task.get('path', 'flat/v1')}")
     expected = bodies.chars(bodies.FLAT_CHUNKS)
     for _ in range(task["warm_up"]):
         await _drain_checked(program, expected)

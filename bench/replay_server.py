@@ -1,4 +1,4 @@
-"""A light server that replays pre-rendered chat.completions streams; one process, one thread.
+"""A light server that replays pre-rendered answers; one process, one thread.
 
 The path's first segment says how the answer is sent, so that any client needs only a base URL:
 
@@ -7,6 +7,7 @@ The path's first segment says how the answer is sent, so that any client needs o
     /paced50x600/v1     600 content chunks at 50 a second; each one's text is the time at which
                         it was due, in microseconds of CLOCK_MONOTONIC
     /long1000000/v1     1,000,000 content chunks, written no faster than the client reads
+    /wires/anthropic    as flat, in another provider's wire (see `wire_bodies.py`)
 
 ``GET /stats`` says how late the pacer itself was since it was last asked. The server prints its
 port and leaves on SIGTERM or when its standard input closes.
@@ -19,13 +20,14 @@ import json
 import re
 import sys
 
-from bench import bodies
+from bench import bodies, wire_bodies
 from bench.client import pin, quantile
 
 TICK = 0.001  # seconds; paced connections are dealt out over the ticks of a period
 SLICE = 50 * len(
     bodies.PLAIN_WORDS
 )  # chunks that a long body writes between two looks at the buffer
+WIRE = re.compile(rb"/wires/(\w+)")
 ROUTE = re.compile(rb"/(flat|first|paced|long)(\d*)(?:x(\d+))?/")
 
 
@@ -67,9 +69,11 @@ class Replay(asyncio.Protocol):
             self.answer(head.split(b" ", 2)[1])
 
     def answer(self, path: bytes) -> None:
-        route = ROUTE.match(path)
+        route, wire = ROUTE.match(path), WIRE.match(path)
         if path == b"/stats":
             self.send_json(self.server.stats())
+        elif wire is not None:
+            self.transport.write(self.server.wire(wire[1].decode()))
         elif route is None:
             self.transport.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
         elif route[1] == b"flat":
@@ -161,6 +165,12 @@ class Server:
         self.first = bodies.opening() + first
         self.rest = b"".join(rest) + bodies.ending(bodies.FIRST_CHUNKS)
         self.pacers: dict[int, Pacer] = {}
+        self.wires: dict[str, bytes] = {}
+
+    def wire(self, name: str) -> bytes:
+        if name not in self.wires:
+            self.wires[name] = wire_bodies.body(name, bodies.FLAT_CHUNKS)
+        return self.wires[name]
 
     def pacer(self, rate: int) -> Pacer:
         if rate not in self.pacers:

@@ -36,6 +36,14 @@ RUN_STREAM = Row(
 )
 EVENTS = Row("headrace events", "bench.ours", "events", imports="from headrace import Agent")
 OURS = (FLOOR, AIOHTTP, ADAPTER, EVENTS, RUN_STREAM)
+WIRES = tuple(
+    (
+        Row(f"{wire} floor", "bench.wire_floor", wire),
+        Row(f"{wire} adapter", "bench.wire_adapter", wire),
+    )
+    for wire in ("anthropic", "responses", "gemini", "ollama")
+)
+"""The floor and Headrace's provider for each other wire."""
 PEERS = (
     Row("openai", "bench.peers.openai", "", "openai", "import openai", ("openai",)),
     Row(

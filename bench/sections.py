@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bench import bodies
 from bench.measure import Result, import_ms, measure, median, median_ratio, server_stats
-from bench.rows import ADAPTER, AIOHTTP, EVENTS, FLOOR, RUN_STREAM, Row
+from bench.rows import ADAPTER, AIOHTTP, EVENTS, FLOOR, RUN_STREAM, WIRES, Row
 
 SAMPLES = dict[Row, list[Result]]
 
@@ -109,6 +109,30 @@ def flat(plan: Plan) -> Section:
         if row in found:
             what = f"flat out, {row.name}: CPU a chunk to the floor's"
             section.checks.append(Check(what, limit, "times", ratios[row]))
+    return section
+
+
+def wires(plan: Plan) -> Section:
+    """CPU per chunk in the other providers' wires, each against a floor of its own."""
+    task = {"mode": "flat", "path": "wires", "warm_up": 2, "seconds": plan.cpu_seconds}
+    rows = [row for pair in WIRES for row in pair]
+    found = sample(plan, rows, task, plan.rounds, "us_per_chunk")
+    section = Section(
+        "Other wires",
+        f"The same answer of {bodies.FLAT_CHUNKS:,} chunks in each provider's own wire, flat out: "
+        "CPU time of the client's process for a chunk, through the provider's adapter, and through "
+        "a raw socket and a typed decode of the same bytes.",
+        ["wire", "floor µs a chunk", "adapter µs a chunk", "to the floor"],
+        failures=failures(found),
+    )
+    for floor, adapter in WIRES:
+        ratio = median_ratio(found[adapter], found[floor], "us_per_chunk")
+        figures = [median(found[row], "us_per_chunk") for row in (floor, adapter)]
+        section.lines.append(
+            [adapter.argument, *(number(figure, ".2f") for figure in figures), number(ratio)]
+        )
+        what = f"flat out, {adapter.name}: CPU a chunk to its own floor's"
+        section.checks.append(Check(what, 3.0, "times", ratio))
     return section
 
 
@@ -257,6 +281,7 @@ def memory(plan: Plan) -> Section:
 
 SECTIONS: dict[str, Callable[[Plan], Section]] = {
     "flat": flat,
+    "wires": wires,
     "ttft": ttft,
     "footprint": footprint,
     "paced": paced,

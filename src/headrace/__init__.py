@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headrace.models.deadlines import Deadlines
     from headrace.models.request import ModelRequest
     from headrace.models.retry import RetryPolicy
+    from headrace.providers.fallback import fallback
     from headrace.providers.table import resolve_model
     from headrace.runs.fold import fold
     from headrace.runs.response import Response
@@ -36,6 +37,7 @@ _HOMES = {
     "Channel": "headrace.views.channel",
     "Deadlines": "headrace.models.deadlines",
     "EventDispatcher": "headrace.views.dispatcher",
+    "fallback": "headrace.providers.fallback",
     "File": "headrace.messages",
     "fold": "headrace.runs.fold",
     "HeadraceError": "headrace.errors",
@@ -78,6 +80,7 @@ __all__ = [
     "Text",
     "ToolError",
     "Usage",
+    "fallback",
     "fold",
     "resolve_model",
     "tool",

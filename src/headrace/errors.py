@@ -104,6 +104,7 @@ class ProviderError(HeadraceError):
         status: The HTTP status, where there was one.
         retry_after: Seconds that the provider asked to wait, where it told.
         turn: The `headrace.models.assembler.Turn` so far, where a whole turn was asked for.
+        instead: The `headrace.models.model.Model` to ask again, where a fallback has one left.
     """
 
     code = "provider_error"
@@ -123,6 +124,7 @@ class ProviderError(HeadraceError):
         self.status = status
         self.retry_after = retry_after
         self.turn: object | None = None
+        self.instead: object | None = None
         if retryable is not None:
             self.retryable = retryable
 

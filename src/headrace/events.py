@@ -77,13 +77,17 @@ class ToolArgs(Event, frozen=True, gc=False, tag="tool_args"):
 
 
 class StepEnd(Event, frozen=True, gc=False, tag="step_end"):
-    """The model call ended; `message` is what goes back next turn."""
+    """The model call ended; `message` is what goes back next turn.
+
+    `model` is who answered, where `step_start` names several (a fallback); else empty.
+    """
 
     step: int
     finish_reason: FinishReason
     usage: Usage
     timing: Timing
     message: Message
+    model: str = ""
 
 
 class ToolStart(Event, frozen=True, gc=False, tag="tool_start"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import jsonschema
 
 from headrace.events import schema
 from tests.cli.shell import environment, headrace
+from tests.support.loopback import FIN, Loopback, reply
 
 
 def test_models_tells_what_there_is_and_what_would_be_taken() -> None:
@@ -40,6 +42,45 @@ def test_models_as_json() -> None:
     assert groq["key_set"] == "GROQ_API_KEY"
     assert groq["model"] == "mine"
     assert told["chosen"] == {"model": "groq:mine", "why": "GROQ_API_KEY is set"}
+
+
+def test_models_tells_what_each_supports() -> None:
+    told = json.loads(headrace("models", "--json").stdout)
+    rows = {row["provider"]: row for row in told["providers"]}
+    assert "schema" in rows["openai"]["supports"]
+    assert "tool_choice" not in rows["ollama"]["supports"]
+    lines = headrace("models").stdout.splitlines()
+    ollama = next(line for line in lines if line.startswith("ollama "))
+    assert "does not answer" in ollama
+    assert ollama.endswith("all but tool_choice, files")
+
+
+async def test_models_tells_which_local_servers_answer() -> None:
+    served = {"object": "list", "data": [{"id": "tiny"}, {"id": "small"}]}
+    held = {"models": [{"name": "qwen3:4b"}]}
+    async with (
+        Loopback([*reply(200, served), FIN]) as llama,
+        Loopback([*reply(200, held), FIN]) as ollama,
+        Loopback([*reply(404, {}), FIN]) as other,
+    ):
+        env = {
+            "LLAMACPP_BASE_URL": llama.url,
+            "OLLAMA_HOST": f"127.0.0.1:{ollama.port}",
+            "VLLM_BASE_URL": other.url,
+            "LMSTUDIO_BASE_URL": "http://far.example:1/v1",
+        }
+        shown = await asyncio.to_thread(lambda: headrace("models", env=env).stdout)
+        told = await asyncio.to_thread(lambda: headrace("models", "--json", env=env).stdout)
+    lines = {line.split()[0]: line for line in shown.splitlines() if line}
+    assert "answers with tiny and 1 more" in lines["llamacpp"]
+    assert "answers with qwen3:4b" in lines["ollama"]
+    assert "does not answer" in lines["vllm"]
+    assert "needs no key" in lines["lmstudio"]
+    found = {row["provider"]: row["models_here"] for row in json.loads(told)["providers"]}
+    assert found["llamacpp"] == ["tiny", "small"]
+    assert found["vllm"] is None
+    assert found["lmstudio"] is None
+    assert {request.target for request in llama.requests} == {"/v1/models"}
 
 
 def test_models_says_why_none_would_be_taken() -> None:

@@ -124,7 +124,6 @@ def providers_in_code() -> list[tuple[str, str, str]]:
             row.model or ("name it" if row.needs_model else "the one that it serves"),
         )
         for row in ROWS
-        if row.module
     ]
 
 

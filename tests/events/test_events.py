@@ -24,7 +24,7 @@ WORDS = {
     "thought": "content",
     "token": "content index",
     "tool_args": "call_id name delta",
-    "step_end": "step finish_reason usage timing message",
+    "step_end": "step finish_reason usage timing message model?",
     "tool_start": "call_id name input",
     "tool_progress": "call_id content",
     "tool_end": "call_id name output error? duration_ms",

@@ -187,8 +187,9 @@ def test_S0_14_an_unbuffered_channel_waits_for_its_reader_with_each_piece() -> N
 async def test_S0_14_any_capacity_carries_the_same(capacity: int) -> None:
     channel = Channel[str](capacity)
     running = asyncio.create_task(researcher().execute_stream(QUESTION, channel))
-    assert [piece async for piece in channel] == PIECES
-    assert (await running).content == NEWS
+    async with asyncio.timeout(PATIENCE):
+        assert [piece async for piece in channel] == PIECES
+        assert (await running).content == NEWS
 
 
 def bug(request: ModelRequest) -> Step:

@@ -225,8 +225,8 @@ async def test_S4_20_memory_is_constant_but_for_the_text(
 
     await peak(1_000)  # what is loaded and cached once
     few, many = await peak(10_000), await peak(40_000)
-    # A log of 30,000 more events would take some 3 MB; their text takes 30 KB.
-    assert many - few < 150_000
+    # A log of 30,000 more events would take some 3 MB; a few copies of their text take 150 KB.
+    assert many - few < 500_000
 
 
 def fails_half_way() -> Agent:

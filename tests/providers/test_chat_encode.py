@@ -21,16 +21,20 @@ from headrace.messages import (
 from headrace.models.assembler import assemble
 from headrace.models.request import ModelRequest, ToolSpec
 from headrace.providers.failures import Failures
+from headrace.providers.json_text import encode_json
 from headrace.providers.openai_chat.decode import ChatDecoder
 from headrace.providers.openai_chat.dialect import (
     COMPATIBLE,
     DEEPSEEK,
+    LLAMACPP,
+    LMSTUDIO,
     MISTRAL,
     OPENAI,
     OPENROUTER,
+    WITHOUT_FILES,
     Dialect,
 )
-from headrace.providers.openai_chat.encode import encode, encode_json
+from headrace.providers.openai_chat.encode import encode
 from tests.providers.chat_bodies import CALLED, call, calls, chunk
 
 ADD = ToolSpec("add", "Adds.", {"type": "object", "properties": {"x": {"type": "integer"}}})
@@ -289,3 +293,45 @@ def test_lone_surrogates_do_not_break_the_request() -> None:
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(UsageError, match="not JSON"):
         encode_json(body(extra={"x": object()}))
+
+
+SUM = ToolSpec("sum", "Sums.", {"type": "object"})
+
+
+@pytest.mark.parametrize("dialect", [LLAMACPP, LMSTUDIO])
+def test_a_tool_is_named_by_sending_it_alone_where_a_choice_is_a_word(dialect: Dialect) -> None:
+    made = body(dialect=dialect, tools=[ADD, SUM], tool_choice="sum")
+    assert [tool["function"]["name"] for tool in made["tools"]] == ["sum"]
+    assert made["tool_choice"] == "required"
+    assert len(body(dialect=dialect, tools=[ADD, SUM], tool_choice="auto")["tools"]) == 2
+    with pytest.raises(UsageError, match="no such tool"):
+        body(dialect=dialect, tools=[ADD], tool_choice="sum")
+
+
+PAPER = Message.user(File(name="a.pdf", data=b"%P", media_type="application/pdf"))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "wish", "words"),
+    [
+        (WITHOUT_FILES, {"input": PAPER}, "acme takes no files"),
+        (MISTRAL, {"input": PAPER}, "files"),
+        (DEEPSEEK, {"response_format": {"type": "object"}}, "JSON Schema"),
+        (DEEPSEEK, {"seed": 0}, "seed"),
+        (LMSTUDIO, {"response_format": "json_object"}, "json_object"),
+    ],
+)
+def test_what_a_server_lacks_is_refused(dialect: Dialect, wish: dict[str, Any], words: str) -> None:
+    given = (wish.pop("input"),) if "input" in wish else ()
+    with pytest.raises(UsageError, match=words) as caught:
+        body(*given, dialect=dialect, **wish)
+    assert "extra" in caught.value.hint
+
+
+def test_a_sound_is_no_file() -> None:
+    sound = Message.user(File(data=b"RI", media_type="audio/wav"))
+    assert messages(sound, dialect=WITHOUT_FILES)[0]["content"][0]["type"] == "input_audio"
+
+
+def test_extra_is_the_way_around() -> None:
+    assert body(dialect=DEEPSEEK, extra={"seed": 3})["seed"] == 3

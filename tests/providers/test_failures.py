@@ -180,3 +180,13 @@ def test_any_answer_gives_one_printable_line(status: int, body: bytes) -> None:
     error = of(status, body)
     assert str(error).isprintable()
     assert str(error).encode()
+
+
+def test_tokens_are_masked_as_the_key_is_and_only_the_last_few_are_kept() -> None:
+    failures = Failures("acme", Secret("the-own-key"))
+    for number in range(50):
+        failures.mask(Secret(f"token-{number:04}"))
+    failures.mask(Secret("token-0049"))
+    shown = failures.clean("the-own-key token-0049 token-0048 token-0000")
+    assert shown == "**** **** **** token-0000"
+    assert len(failures._secrets) == 5

@@ -43,6 +43,8 @@ def refused(name: str | None = None, /, **env: str) -> str:
         (" openai : gpt-4o ", "openai:gpt-4o"),
         ("gpt-4o", "openai:gpt-4o"),
         ("o3", "openai:o3"),
+        ("claude-sonnet-4-5", "anthropic:claude-sonnet-4-5"),
+        ("google:gemini-2.5-pro", "gemini:gemini-2.5-pro"),
         ("o4-mini", "openai:o4-mini"),
         ("chatgpt-4o-latest", "openai:chatgpt-4o-latest"),
         ("ft:gpt-4o:org::id", "openai:ft:gpt-4o:org::id"),
@@ -64,7 +66,7 @@ def test_names(name: str, full: str) -> None:
 
 def test_a_bare_provider_takes_its_default_model() -> None:
     for row in ROWS:
-        if row.module and row.base_url and not row.needs_model:
+        if row.base_url and not row.needs_model:
             assert choose(row.name, **{row.keys[0]: KEY})[0].model == row.model
 
 
@@ -107,17 +109,6 @@ def test_without_anything_it_is_the_embedded_model() -> None:
 def test_a_base_url_alone_means_an_openai_compatible_server() -> None:
     model = resolve_model(base_url="http://127.0.0.1:9/v1", env={"OPENAI_MODEL": "m"})
     assert model.name == "openai:m"
-
-
-@pytest.mark.parametrize("name", ["claude-sonnet-4-5", "anthropic", "gemini:gemini-2.5-pro"])
-def test_a_provider_that_is_still_to_come_says_so(name: str) -> None:
-    assert "not yet in this version" in refused(name)
-
-
-def test_its_key_alone_leads_on_and_the_banner_says_why() -> None:
-    model, why = choose(ANTHROPIC_API_KEY=KEY)
-    assert model.provider == "demo"
-    assert "ANTHROPIC_API_KEY is set, but anthropic is not yet in this version" in why
 
 
 @pytest.mark.parametrize(
@@ -195,8 +186,9 @@ def test_a_server_that_stands_in_for_openai_gets_the_common_fields() -> None:
 def test_all_rows_can_be_found_and_are_models() -> None:
     for row in ROWS:
         assert find_row(row.name) == (row, "")
-        if row.module:
-            model = resolve_model(f"{row.name}:m", api_key=KEY, env={})
+        if row.keys or row.name == "demo":
+            env = {"AZURE_OPENAI_ENDPOINT": "https://me.openai.azure.com"}
+            model = resolve_model(f"{row.name}:m", api_key=KEY, env=env)
             assert isinstance(model, Model)
             assert model.provider == row.name
 
@@ -324,3 +316,44 @@ def test_an_ollama_host_that_is_no_address_is_refused() -> None:
 def test_ollama_host_is_the_providers_address() -> None:
     model: Any = choose("ollama:m", OLLAMA_HOST="127.0.0.1:5")[0]
     assert model._endpoint.where == "127.0.0.1:5"
+
+
+def test_another_clients_address_of_an_ollama_is_taken_too() -> None:
+    model: Any = choose("ollama:m", OLLAMA_BASE_URL="http://127.0.0.1:5/v1")[0]
+    assert model._endpoint._url.path == "/"
+
+
+# --- Azure --------------------------------------------------------------------------------------
+
+AZURE = {"AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_ENDPOINT": "https://me.openai.azure.com/"}
+
+
+@pytest.mark.parametrize("name", ["AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"])
+def test_azure_asks_a_deployment(name: str) -> None:
+    model, why = choose(**AZURE, AZURE_OPENAI_DEPLOYMENT="mine", **{name: "2024-10-21"})
+    assert (model.name, why) == ("azure:mine", "AZURE_OPENAI_API_KEY is set")
+    address = "https://me.openai.azure.com/openai/deployments/mine?api-version=2024-10-21"
+    assert str(model._endpoint._url) == address
+
+
+@pytest.mark.parametrize("end", ["", "/", "/openai", "/openai/v1", "/openai/v1/"])
+def test_azure_without_an_api_version_is_asked_by_its_v1_api(end: str) -> None:
+    env = {**AZURE, "AZURE_OPENAI_ENDPOINT": f"https://me.openai.azure.com{end}"}
+    assert str(choose("azure:mine", **env)[0]._endpoint._url) == (
+        "https://me.openai.azure.com/openai/v1"
+    )
+
+
+def test_what_azure_needs_is_named() -> None:
+    assert "AZURE_OPENAI_DEPLOYMENT" in refused(**AZURE)
+    assert "AZURE_OPENAI_ENDPOINT" in refused("azure:mine", AZURE_OPENAI_API_KEY=KEY)
+    assert "AZURE_OPENAI_API_KEY" in refused(
+        "azure:mine", AZURE_OPENAI_ENDPOINT="https://me.openai.azure.com"
+    )
+
+
+def test_a_token_stands_in_for_azures_key() -> None:
+    for env in (AZURE, {"AZURE_OPENAI_ENDPOINT": "https://me.openai.azure.com"}):
+        assert resolve_model("azure:mine", env=env, token=lambda: "t").name == "azure:mine"
+    with pytest.raises(ConfigurationError, match="both a key and a token"):
+        resolve_model("azure:mine", env=AZURE, api_key=KEY, token=lambda: "t")

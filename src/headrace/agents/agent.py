@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from headrace.agents.calls import CallSettings
@@ -44,6 +45,7 @@ class Agent:
         deadlines: How long to wait for what; a model given as an object keeps its own for its
             own waits.
         dispatcher: Gets the events of every run.
+        record_to: A cassette to which the model's raw answers are written (docs/cassettes.md).
         **options: Model options: `temperature`, `max_tokens`, … (see `Options`).
 
     Raises:
@@ -64,6 +66,7 @@ class Agent:
         parallel_tools: int = 8,
         deadlines: Deadlines | None = None,
         dispatcher: EventDispatcher | None = None,
+        record_to: str | PathLike[str] | None = None,
         **options: Any,
     ) -> None:
         if max_steps < 1 or parallel_tools < 1:
@@ -80,6 +83,7 @@ class Agent:
         self._named = model
         self._own_deadlines = deadlines
         self._dispatcher = dispatcher
+        self._record_to = record_to
 
     def __repr__(self) -> str:
         named = self._named if isinstance(self._named, str | None) else self._named.name
@@ -91,12 +95,13 @@ class Agent:
 
         Raises:
             ConfigurationError: no such provider or model, or no key.
+            UsageError: `record_to` a model that has no wire.
         """
         named = self._named
-        if named is None or isinstance(named, str):
+        if named is None or isinstance(named, str) or self._record_to is not None:
             from headrace.providers.table import resolve_model
 
-            return resolve_model(named, deadlines=self._own_deadlines)
+            return resolve_model(named, deadlines=self._own_deadlines, record_to=self._record_to)
         return named
 
     def start(

@@ -84,27 +84,51 @@ async def drive(plan: Plan, messages: Sequence[Message], writer: Writer) -> Outc
 
 
 async def _step(plan: Plan, state: State, writer: Writer, number: int, calls: Calls) -> Turn:
-    """Call the model once; where it breaks in the middle, withdraw and ask once more."""
+    """Call the model; where it breaks in the middle, withdraw and ask again.
+
+    Asked again is the same model, once; or what a fallback has left, until nothing is.
+    """
     mark = len(writer.text)
     request = _request(plan, state)
-    step = _try(plan, request, writer, number, calls)
-    try:
-        return await step.run()
-    except ProviderError as error:
-        if not (plan.retract and step.shown and error.retryable):
-            raise
-        await calls.abort("withdrawn")
-        calls.forget()
-        writer.put(Warn, plan.agent, error.code, f"{error.message} The step is asked again.")
-        writer.put(Retract, plan.agent, step.since, error.code)
-        if not plan.agent:
-            writer.text.cut(mark)
-    return await _try(plan, request, writer, number, calls).run()
+    model, first = plan.model, True
+    while True:
+        step = _try(plan, model, request, writer, number, calls)
+        try:
+            return await step.run()
+        except ProviderError as error:
+            following = _following(plan, step, error, first)
+            if following is None:
+                raise
+            await calls.abort("withdrawn")
+            calls.forget()
+            writer.put(Warn, plan.agent, *_warning(step, error, following))
+            writer.put(Retract, plan.agent, step.since, error.code)
+            if not plan.agent:
+                writer.text.cut(mark)
+            model, first = following, False
 
 
-def _try(plan: Plan, request: ModelRequest, writer: Writer, number: int, calls: Calls) -> Step:
+def _following(plan: Plan, step: Step, error: ProviderError, first: bool) -> Model | None:
+    """Whom to ask after a model that broke; None where its error is the step's."""
+    if not (plan.retract and step.shown):
+        return None
+    if isinstance(error.instead, Model):
+        return error.instead
+    return plan.model if first and error.retryable else None
+
+
+def _warning(step: Step, error: ProviderError, following: Model) -> tuple[str, str]:
+    """Code and message."""
+    if error.instead is None:
+        return error.code, f"{error.message} The step is asked again."
+    return "fallback", f"{step.model} broke off: {error.message} Asking {following.name} instead."
+
+
+def _try(
+    plan: Plan, model: Model, request: ModelRequest, writer: Writer, number: int, calls: Calls
+) -> Step:
     early = calls.begin_early if plan.specs else None
-    return Step(plan.model, request, writer, number, agent=plan.agent, on_call=early)
+    return Step(model, request, writer, number, agent=plan.agent, on_call=early)
 
 
 def _request(plan: Plan, state: State) -> ModelRequest:

@@ -7,16 +7,14 @@ from collections.abc import Callable
 
 from headrace.agents.translate import Translator
 from headrace.events import FinishReason, StepEnd, StepStart
-from headrace.messages import Message, ToolCall
+from headrace.messages import ToolCall
 from headrace.models.assembler import Assembler, Turn
 from headrace.models.deltas import ToolCallDelta
+from headrace.models.estimate import estimate
 from headrace.models.model import Model
 from headrace.models.request import ModelRequest
 from headrace.runs.writer import Writer
 from headrace.usage import Timing, Usage
-
-CHARS_PER_TOKEN = 4
-"""For estimates only: about right for English text in the tokenizers of 2023 to 2026."""
 
 OnCall = Callable[[ToolCall], None]
 """Told of each call as soon as its arguments are complete, while the model goes on."""
@@ -58,6 +56,11 @@ class Step:
         self._translator = Translator(writer, agent)
         self._started = 0.0
         self.since = 0
+
+    @property
+    def model(self) -> str:
+        """Who answered, as far as that is known; else who was asked."""
+        return self._assembler.turn().model or self._model.name
 
     @property
     def shown(self) -> bool:
@@ -109,19 +112,11 @@ class Step:
         )
         turn = self._assembler.turn()
         usage = turn.usage or self._estimate(turn)
-        self._writer.put(StepEnd, self._agent, self._number, reason, usage, timing, turn.message)
+        fields = (self._number, reason, usage, timing, turn.message, turn.model)
+        self._writer.put(StepEnd, self._agent, *fields)
 
     def _estimate(self, turn: Turn) -> Usage:
-        """What a call without told usage took: characters over four, marked inexact."""
-        asked = sum(_chars(message) for message in self._request.messages)
+        """What a call without told usage took."""
         calls = sum(len(call.name) + len(call.arguments) for call in turn.tool_calls)
-        reasoning = len(turn.reasoning) // CHARS_PER_TOKEN
-        said = (len(turn.text) + len(turn.reasoning) + calls) // CHARS_PER_TOKEN
-        return Usage(asked // CHARS_PER_TOKEN, said, 0, reasoning, exact=False)
-
-
-def _chars(message: Message) -> int:
-    return sum(
-        len(getattr(part, "text", "")) + len(getattr(part, "output", ""))
-        for part in message.content
-    )
+        said = len(turn.text) + len(turn.reasoning) + calls
+        return estimate(self._request, said, len(turn.reasoning))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,8 +61,8 @@ Speed = Annotated[
     typer.Option(
         "--speed",
         metavar="X",
-        help="Pace of the demo model: 2 is twice as fast, 0 does not wait at all. "
-        "Also HEADRACE_SPEED.",
+        help="Pace of the demo model or a cassette: 2 is twice as fast, 0 does not wait at all. "
+        "Also HEADRACE_SPEED, for the demo model.",
     ),
 ]
 
@@ -80,6 +81,8 @@ class Asked:
     max_steps: int
     timeout: float
     speed: float | None
+    record_to: Path | None = None
+    keep_request: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,12 @@ def choose(asked: Asked) -> Chosen:
     deadlines = Deadlines(run=_positive(asked.timeout))
     choice = choose_model(asked.model, base_url=asked.base_url, deadlines=deadlines)
     model = choice.model
-    if model.provider == "demo" and asked.speed is not None:
+    if asked.speed is not None:
         model = _paced(model, asked.speed)
-    elif asked.speed is not None:
-        raise UsageError(f"--speed sets the pace of the demo model, not of {model.name}.")
+    if asked.record_to is not None:
+        from headrace.providers.cassette.recording import recorded
+
+        model = recorded(model, asked.record_to, keep_request=asked.keep_request)
     agent = Agent(
         model=model,
         instructions=asked.system,
@@ -126,9 +131,16 @@ def _positive(seconds: float) -> float:
 
 
 def _paced(model: Model, speed: float) -> Model:
-    from headrace.providers.demo.model import DemoModel
+    deadlines = getattr(model, "deadlines", None)
+    if model.provider == "demo":
+        from headrace.providers.demo.model import DemoModel
 
-    return DemoModel(speed=speed, deadlines=getattr(model, "deadlines", None))
+        return DemoModel(speed=speed, deadlines=deadlines)
+    if model.provider == "cassette":
+        from headrace.providers.cassette.playing import Cassette
+
+        return Cassette(model.name.partition(":")[2], speed=speed, deadlines=deadlines)
+    raise UsageError(f"--speed sets the pace of the demo model or a cassette, not of {model.name}.")
 
 
 def _tools(wanted: bool | None, model: Model) -> tuple[Any, ...]:

@@ -10,6 +10,8 @@ import typer
 
 from headrace.cli.chat import chat
 from headrace.cli.models import models
+from headrace.cli.record import record
+from headrace.cli.replay import replay
 from headrace.cli.run import run
 from headrace.cli.schema import schema
 
@@ -22,6 +24,8 @@ app = typer.Typer(
 )
 app.command()(chat)
 app.command()(run)
+app.command()(record)
+app.command()(replay)
 app.command()(models)
 app.command()(schema)
 

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 _HEADINGS = {
     "provider": "PROVIDER",
-    "key": "KEY",
+    "found": "ON THIS MACHINE",
     "model": "DEFAULT MODEL",
     "base_url": "ADDRESS",
+    "supports": "SUPPORTS",
 }
 
 
@@ -24,7 +25,7 @@ _HEADINGS = {
 def models(
     json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
-    """List the providers and their models.
+    """List the providers: what they support, and what of them is here.
 
     And tell which model would be taken now, and why. Keys themselves are never shown.
     """
@@ -37,7 +38,7 @@ def models(
 
         print(dumps({"chosen": chosen, "providers": rows}, indent=2))
         return
-    _print_table([{**row, "key": _key_words(row)} for row in rows])
+    _print_table([{**row, "found": _found(row), "supports": _supports(row)} for row in rows])
     print()
     if "error" in chosen:
         print(f"None would be taken now: {chosen['error']}")
@@ -46,27 +47,71 @@ def models(
 
 
 def _row(row: Row) -> dict[str, Any]:
-    prefix = row.name.upper()
+    from headrace.providers.table import told
+
     keys = [key for key in row.keys if os.environ.get(key, "").strip()]
+    address = told(row, "base_url", os.environ)
     return {
         "provider": row.name,
-        "available": bool(row.module),
         "key_variables": list(row.keys),
         "key_set": keys[0] if keys else None,
         "key_needed": not row.local,
-        "model": os.environ.get(f"{prefix}_MODEL", "").strip() or row.model,
-        "base_url": _without_secrets(os.environ.get(f"{prefix}_BASE_URL", "")) or row.base_url,
+        "local": row.local and _is_here(address),
+        "model": told(row, "model", os.environ),
+        "base_url": _without_secrets(address),
+        "supports": list(row.supports),
+        "models_here": _models_here(row, address),
     }
 
 
-def _key_words(row: dict[str, Any]) -> str:
-    if not row["available"]:
-        return "not yet in this version"
+def _models_here(row: Row, address: str) -> list[str] | None:
+    """The models that a server on this machine holds; None where none answers."""
+    from headrace.providers.ollama_probe import ollama_models, served_models
+
+    if not row.local or not _is_here(address):
+        return None
+    if row.name == "ollama":
+        return ollama_models(address.rstrip("/").removesuffix("/v1"))
+    return served_models(address.rstrip("/"))
+
+
+def _is_here(address: str) -> bool:
+    from urllib.parse import urlsplit
+
+    from headrace.providers.loopback import is_loopback
+
+    try:
+        return is_loopback(urlsplit(address).hostname or "")
+    except ValueError:
+        return False
+
+
+def _found(row: dict[str, Any]) -> str:
+    """What of a provider is here: its key, or a server that answers."""
+    if row["models_here"] is not None:
+        return f"answers with {_counted(row['models_here'])}"
     if row["key_set"]:
         return f"{row['key_set']} is set"
     if not row["key_needed"]:
-        return "needs none"
+        return "does not answer" if row["local"] else "needs no key"
     return f"{' or '.join(row['key_variables'])} is not set"
+
+
+def _counted(names: list[str]) -> str:
+    if not names:
+        return "no model"
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{names[0]}{more}"
+
+
+def _supports(row: dict[str, Any]) -> str:
+    """In a table, what it lacks is shorter."""
+    from headrace.providers.features import FEATURES
+
+    lacks = [feature for feature in FEATURES if feature not in row["supports"]]
+    if len(lacks) > len(FEATURES) // 2:
+        return f"only {', '.join(row['supports'])}"
+    return f"all but {', '.join(lacks)}" if lacks else "all"
 
 
 def _without_secrets(url: str) -> str:

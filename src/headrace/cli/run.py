@@ -34,6 +34,7 @@ from headrace.errors import UsageError
 
 if TYPE_CHECKING:
     from headrace.frontends.viewing import Screen
+    from headrace.runs.run import Run
 
 Question = Annotated[
     str | None,
@@ -86,17 +87,20 @@ def run(
         timeout,
         speed,
     )
-    text = _question(question)
+    text = question_text(question)
     raise typer.Exit(asyncio.run(_answer(choose(asked), text, json, progress)))
 
 
-def _question(given: str | None) -> str:
+def question_text(given: str | None) -> str:
+    """What to ask: as given, or from standard input.
+
+    Raises:
+        UsageError: there is none.
+    """
     if given not in (None, "-"):
         text = given or ""
     elif given is None and sys.stdin.isatty():
-        raise UsageError(
-            "There is no question.", hint='Write headrace run "…", or pipe the question in.'
-        )
+        raise UsageError("There is no question.", hint='Write it as "…", or pipe it in.')
     else:
         text = sys.stdin.read()
     if not text.strip():
@@ -105,14 +109,24 @@ def _question(given: str | None) -> str:
 
 
 async def _answer(chosen: Chosen, text: str, json: bool, progress: bool) -> int:
-    """The exit code."""
+    # Plain text cannot take anything back, so such a run fails where another would withdraw.
+    retract = json or sys.stdout.isatty()
+    return await show_run(chosen.agent.start(text, retract=retract), json, progress)
+
+
+async def show_run(started: Run, json: bool = False, progress: bool = False) -> int:
+    """Show a run to its end on standard output; gives the exit code.
+
+    Args:
+        started: The run, not yet begun.
+        json: Every event as a line of JSON.
+        progress: Count on standard error.
+    """
     from headrace.errors import RunCancelled, RunFailed
     from headrace.frontends.keyboard import cancel_when_reader_leaves, stopping
     from headrace.frontends.viewing import show
 
-    # Plain text cannot take anything back, so such a run fails where another would withdraw.
-    retract = json or sys.stdout.isatty()
-    async with chosen.agent.start(text, retract=retract) as run:
+    async with started as run:
         with stopping(run) as stop, cancel_when_reader_leaves(run) as reader:
             await show(run, *_screens(json, progress))
         if reader.left:

@@ -10,6 +10,7 @@ from headrace.errors import ProviderError
 from headrace.events import FinishReason
 from headrace.messages import Message, Opaque, Part, Reasoning, Text, ToolCall
 from headrace.models.deltas import (
+    AnsweredBy,
     Delta,
     Failure,
     Finish,
@@ -34,6 +35,7 @@ class Turn(Struct, frozen=True):
         usage: None where the provider told nothing.
         error: What failed; text and reasoning so far stay.
         message: What goes back next turn.
+        model: Who answered, where several models may (a fallback); else empty.
     """
 
     text: str
@@ -43,6 +45,7 @@ class Turn(Struct, frozen=True):
     usage: Usage | None
     error: ProviderError | None
     message: Message
+    model: str = ""
 
 
 class _Stretch:
@@ -81,6 +84,7 @@ class Assembler:
         self._usage: Usage | None = None
         self._finish: FinishReason | None = None
         self._error: ProviderError | None = None
+        self._model = ""
 
     @property
     def usage(self) -> Usage | None:
@@ -116,6 +120,7 @@ class Assembler:
             usage=self._usage,
             error=self._error,
             message=Message("assistant", parts),
+            model=self._model,
         )
 
     def failed(self, error: ProviderError) -> Turn:
@@ -138,6 +143,8 @@ class Assembler:
                 self._put(delta.item)
             case UsageDelta():
                 self._usage = delta.usage
+            case AnsweredBy():
+                self._model = delta.model
             case Finish():
                 self._finish = delta.reason
             case Failure():

@@ -64,6 +64,16 @@ class Note(Struct, frozen=True, gc=False):
     message: str
 
 
+class AnsweredBy(Struct, frozen=True, gc=False):
+    """Which model's answer follows; told where several may answer (a fallback).
+
+    Attributes:
+        model: Its name, as `Model.name`.
+    """
+
+    model: str
+
+
 class Finish(Struct, frozen=True, gc=False):
     """The turn ended as the provider meant it to.
 
@@ -83,7 +93,15 @@ class Failure(Struct, frozen=True):
 
 
 Delta = (
-    TextDelta | ReasoningDelta | ToolCallDelta | OpaqueDelta | UsageDelta | Note | Finish | Failure
+    TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | OpaqueDelta
+    | UsageDelta
+    | Note
+    | AnsweredBy
+    | Finish
+    | Failure
 )
 
 CONTENT = (TextDelta, ReasoningDelta, ToolCallDelta, OpaqueDelta)

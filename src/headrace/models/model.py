@@ -8,12 +8,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from time import time
 from typing import Any, Protocol, overload, runtime_checkable
 
-from headrace.errors import ProviderError
+from headrace.errors import ProviderError, UsageError
 from headrace.messages import MessageInput
 from headrace.models.assembler import Assembler, Turn
 from headrace.models.chunk import StreamChunk
 from headrace.models.deadlines import Deadlines
-from headrace.models.deltas import TextDelta
+from headrace.models.deltas import Decoder, TextDelta
 from headrace.models.request import ModelRequest, Options
 from headrace.models.retry import RetryPolicy
 from headrace.models.stream import Attempt, ModelStream
@@ -50,7 +50,15 @@ class BaseModel(ABC):
         deadlines: How long to wait for what.
         retry: When to ask again before the first content.
         options: What every request takes where it says nothing itself.
+
+    Attributes:
+        continues: Whether a conversation that ends in an assistant's message is an answer begun,
+            with which the model goes on.
+        echoes: Whether it then begins with the text that it was given.
     """
+
+    continues: bool = False
+    echoes: bool = False
 
     def __init__(
         self,
@@ -83,6 +91,14 @@ class BaseModel(ABC):
             ProviderError: when it was not accepted.
             UsageError: when the provider lacks what it asks for.
         """
+
+    def decoder(self) -> Decoder:
+        """A fresh decoder for one answer of this model's wire: what `open` reads with.
+
+        Raises:
+            UsageError: for a model without a wire, such as ``demo``.
+        """
+        raise UsageError(f"{self.name} has no wire: there are no bytes to decode.")
 
     @overload
     def stream(self, request: ModelRequest) -> ModelStream: ...
@@ -132,7 +148,11 @@ class BaseModel(ABC):
                         index += 1
         turn = assembler.turn()
         usage = turn.usage
-        metadata = {"model": self.name, "usage": usage, "tokens": usage.total if usage else None}
+        metadata = {
+            "model": turn.model or self.name,
+            "usage": usage,
+            "tokens": usage.total if usage else None,
+        }
         yield StreamChunk("", index, True, turn.finish_reason, metadata, time())
 
     def complete_stream(self, prompt: str, **options: Any) -> AsyncGenerator[StreamChunk]:

@@ -90,3 +90,28 @@ def _kinds(value: object, depth: int) -> Iterator[str]:
             if isinstance(kind, str | int) and not isinstance(kind, bool):
                 yield str(kind)
         yield from _kinds(value.get("error"), depth + 1)
+
+
+def error_in(value: Any, event: str = "message") -> Any:
+    """The error in an event that may be one, in any shape; None where it is none.
+
+    Args:
+        value: The event's JSON.
+        event: The event's name, for wires that have one; ``error`` makes anything an error.
+    """
+    if isinstance(value, list):
+        objects = [item for item in value if isinstance(item, dict)]
+        return next((e for item in objects if (e := error_in(item, "message"))), None)
+    if not isinstance(value, dict):
+        return value if event == "error" and value is not None else None
+    error = value.get("error")
+    if error:
+        return error
+    flat = event == "error" or value.get("object") == "error" or _ends_in_error(value.get("type"))
+    if value.get("choices") is None and "object" not in value:
+        flat = flat or any(isinstance(value.get(name), str) for name in ("message", "detail"))
+    return value if flat else None
+
+
+def _ends_in_error(kind: object) -> bool:
+    return isinstance(kind, str) and kind.lower().endswith("error")

@@ -27,10 +27,11 @@ MAX_ERROR_BODY = 64 * 1024
 
 _QUOTE = 80  # characters of garbage that a message shows
 _SPENT = "insufficient_quota"
+_WRONG_KEY = b"API_KEY_INVALID"  # Google answers a wrong key with 400 and this reason
 
 _REJECTED = tuple(
     "invalid_request invalid_argument bad_request badrequest context_length exceed_context "
-    "not_found notfound unsupported content_policy".split()
+    "not_found notfound unsupported _policy too_large billing invalid_prompt image_ _image".split()
 )
 # Words in an error's code or type, for errors that come without an HTTP status of their own.
 _WORDS: tuple[tuple[type[ProviderError], tuple[str, ...]], ...] = (
@@ -55,6 +56,11 @@ class Failures:
         self.provider = provider
         self._secrets = (secret,) if secret else ()
         self._key_variable = key_variable
+
+    def mask(self, token: Secret) -> None:
+        """Mask this token too; the key and the last few tokens are masked."""
+        if token not in self._secrets:
+            self._secrets = (*self._secrets[:1], *self._secrets[1:][-3:], token)
 
     def clean(self, text: str, longest: int = 4000) -> str:
         """The text on one line, with secrets masked and without HTML."""
@@ -96,6 +102,8 @@ class Failures:
         value = _json(body)
         told = {name.lower(): text for name, text in headers.items()}
         kind = _of_status(status)
+        if kind is RequestRejected and _WRONG_KEY in body:
+            kind = AuthenticationFailed
         spent = status == 429 and _is_spent(value, body)
         return self.make(
             kind,

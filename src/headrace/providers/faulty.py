@@ -62,6 +62,7 @@ class FaultyModel(BaseModel):
         given = {"deadlines": inner.deadlines, "retry": inner.retry, **options}
         super().__init__(inner.provider, inner.model, **given)
         self.inner = inner
+        self.continues, self.echoes = inner.continues, inner.echoes
         self.fault = fault
         self._left = times
 

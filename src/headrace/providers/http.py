@@ -22,15 +22,20 @@ from headrace.errors import (
     StreamingUnsupported,
 )
 from headrace.models.deltas import Decoder, Delta, Finish
+from headrace.providers.bearer import TokenSource, bearer
 from headrace.providers.failures import MAX_ERROR_BODY, Failures
 from headrace.providers.http_errors import connection_error
 from headrace.providers.http_session import session
 from headrace.providers.loopback import is_loopback
-from headrace.providers.secret import Secret
+from headrace.providers.secret import Secret, fits_header
+from headrace.providers.tap import current_tap, tapped
 
 _ERROR_BODY_WAIT = 2.0  # seconds; a server that refuses and then stalls has said enough
 _END_WAIT = 0.02  # seconds for the last HTTP chunk after the stream's own end: then the
 # connection can be used again, which saves the next step a TLS handshake
+
+# Fields of a whole answer: Chat Completions, Ollama, Anthropic's Messages, Responses, Gemini.
+_WHOLE = {"choices", "done", "stop_reason", "output", "candidates"}
 
 # aiohttp raises RuntimeError when it is asked to read from a connection that is gone.
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, RuntimeError)
@@ -45,6 +50,7 @@ class Endpoint:
         key: The key, or None.
         key_header: The header that carries it; in ``Authorization`` it stands behind ``Bearer``.
         headers: Further headers of each request.
+        token: Gives a bearer's token for each request, in place of a key.
 
     Raises:
         ConfigurationError: for an address or a key that cannot be one.
@@ -58,11 +64,13 @@ class Endpoint:
         key: Secret | None = None,
         key_header: str = "Authorization",
         headers: Mapping[str, str] | None = None,
+        token: TokenSource | None = None,
     ) -> None:
         self._failures = failures
+        self._token = token
         self._url = _checked_url(base_url, failures.provider)
         self._where = f"{self._url.host}:{self._url.port}"
-        if key and not _fits_header(key):
+        if key and not fits_header(key):
             raise ConfigurationError(
                 f"{failures.provider}: the API key holds characters that no key has.",
                 hint="Copy it again, without blanks or line ends within.",
@@ -94,17 +102,49 @@ class Endpoint:
         """
         # Errors are raised here, outside of any except clause and where no answer is in sight:
         # aiohttp's exceptions and answers hold headers, and so maybe the key.
-        answer = await self._ask(path, body, connect)
+        answer = await self._ask("POST", path, body, connect)
         if isinstance(answer, HeadraceError):
             raise answer
         return answer
 
+    async def get(
+        self, path: str, query: Mapping[str, str], connect: float | None
+    ) -> aiohttp.ClientResponse:
+        """Ask for a stream that is there already, as `post` does for a new one.
+
+        Raises:
+            ProviderError: no connection, or an answer that is no success or no stream.
+        """
+        answer = await self._ask("GET", path, b"", connect, query)
+        if isinstance(answer, HeadraceError):
+            raise answer
+        return answer
+
+    async def tell(self, path: str, connect: float | None) -> None:
+        """Send a POST without a body, whatever is answered.
+
+        Raises:
+            ProviderError: no connection.
+        """
+        answer = await self._send("POST", path, b"", connect)
+        if isinstance(answer, HeadraceError):
+            raise answer
+        answer.close()
+
     async def _ask(
-        self, path: str, body: bytes, connect: float | None
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        connect: float | None,
+        query: Mapping[str, str] | None = None,
     ) -> aiohttp.ClientResponse | HeadraceError:
-        answer = await self._send(path, body, connect)
+        answer = await self._send(method, path, body, connect, query)
         if isinstance(answer, HeadraceError):
             return answer
+        tap = current_tap.get()
+        if tap is not None:
+            tap.answered(answer.status, answer.headers)
         problem = await self._problem(answer)
         if problem is None:
             return answer
@@ -112,15 +152,30 @@ class Endpoint:
         return problem
 
     async def _send(
-        self, path: str, body: bytes, connect: float | None
+        self,
+        method: str,
+        path: str,
+        body: bytes,
+        connect: float | None,
+        query: Mapping[str, str] | None = None,
     ) -> aiohttp.ClientResponse | HeadraceError:
         url = self._url.with_path(self._url.path.rstrip("/") + path, keep_query=True)
+        if query:
+            url = url.update_query(query)
+        token = await bearer(self._token, self._failures) if self._token else None
+        if isinstance(token, HeadraceError):
+            return token
         http = await session()
+        tap = current_tap.get()
+        if tap is not None:
+            # The headers are never kept in this frame: an error's traceback would show the key.
+            tap.asked(url, self._all_headers(token), body)
         try:
-            return await http.post(
+            return await http.request(
+                method,
                 url,
-                data=body,
-                headers=self._all_headers(),
+                data=body or None,
+                headers=self._all_headers(token),
                 allow_redirects=False,
                 proxy=_proxy_for(url),
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect),
@@ -131,16 +186,18 @@ class Endpoint:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return connection_error(error, self._failures, self._where, connect)
 
-    def _all_headers(self) -> dict[str, str]:
+    def _all_headers(self, token: Secret | None) -> dict[str, str]:
         headers = {
             "Content-Type": "application/json",
             "Accept": "text/event-stream",
             "Accept-Encoding": "identity",  # compressors hold small pieces back
             **self._headers,
         }
-        if self._key is not None:
-            bearer = "Bearer " if self._key_header == "Authorization" else ""
-            headers[self._key_header] = bearer + self._key.reveal()
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.reveal()}"
+        elif self._key is not None:
+            word = "Bearer " if self._key_header == "Authorization" else ""
+            headers[self._key_header] = word + self._key.reveal()
         return headers
 
     async def _problem(self, answer: aiohttp.ClientResponse) -> HeadraceError | None:
@@ -168,7 +225,7 @@ class Endpoint:
         entry = value[0] if isinstance(value, list) and value else value
         if isinstance(entry, dict) and entry.get("error"):
             return self._failures.of_value(entry["error"])
-        if (isinstance(entry, dict) and "choices" in entry) or b'"choices"' in body:
+        if (isinstance(entry, dict) and _WHOLE & entry.keys()) or b'"choices"' in body:
             return StreamingUnsupported(
                 f"{self._failures.provider}: {self._where} answered whole, though a stream was "
                 "asked for.",
@@ -195,7 +252,7 @@ class HttpAttempt:
     def __init__(self, response: aiohttp.ClientResponse, decoder: Decoder) -> None:
         self._response = response
         self._content = response.content
-        self._decoder = decoder
+        self._decoder = tapped(decoder)
 
     async def read(self) -> list[Delta]:
         """The next deltas; a connection that breaks ends the turn as the decoder sees it."""
@@ -248,6 +305,9 @@ async def _some_of(answer: aiohttp.ClientResponse) -> bytes:
                 body += data
     except (*_BROKEN, TimeoutError):
         pass
+    tap = current_tap.get()
+    if tap is not None:
+        tap.took(bytes(body))
     return bytes(body)
 
 
@@ -266,11 +326,6 @@ def _checked_url(base_url: str, provider: str) -> URL:
             f"{provider}: base_url holds a user or a password.", hint="Use api_key or headers."
         )
     return url
-
-
-def _fits_header(key: Secret) -> bool:
-    value = key.reveal()
-    return value.isascii() and value.isprintable() and " " not in value
 
 
 def _proxy_for(url: URL) -> str | None:

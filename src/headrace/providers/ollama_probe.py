@@ -1,9 +1,10 @@
-"""Whether an Ollama answers, and which models it holds: one short question on a plain socket."""
+"""Whether a server on this machine answers, and which models it holds: one short question."""
 
 from __future__ import annotations
 
 import socket
 from time import monotonic
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +21,17 @@ class _Model(msgspec.Struct):
 
 class _Tags(msgspec.Struct):
     models: list[_Model]
+
+
+class _Served(msgspec.Struct):
+    id: str
+
+
+class _Listed(msgspec.Struct):
+    data: list[_Served]
+
+
+_T = TypeVar("_T")
 
 
 def ollama_url(host: str) -> str:
@@ -48,16 +60,28 @@ def ollama_url(host: str) -> str:
 
 def ollama_models(base: str, seconds: float = 0.25) -> list[str] | None:
     """The models that the Ollama at `base` holds; None where none answers in that time."""
+    tags = _answer(base, "/api/tags", _Tags, seconds)
+    return None if tags is None else [model.name for model in tags.models]
+
+
+def served_models(base: str, seconds: float = 0.25) -> list[str] | None:
+    """The same of a server that speaks OpenAI's wire; `base` ends in ``/v1``."""
+    listed = _answer(base, "/models", _Listed, seconds)
+    return None if listed is None else [model.id for model in listed.data]
+
+
+def _answer(base: str, path: str, type: type[_T], seconds: float) -> _T | None:
+    """What the server says there, asked on a plain socket; None where it is nothing of the kind."""
     parts = urlsplit(base)
     if parts.scheme != "http" or parts.hostname is None or parts.port is None:
         return None
-    request = f"GET {parts.path}/api/tags HTTP/1.0\r\nHost: {parts.hostname}\r\n\r\n".encode()
+    request = f"GET {parts.path}{path} HTTP/1.0\r\nHost: {parts.hostname}\r\n\r\n".encode()
     try:
         answer = _ask(parts.hostname, parts.port, request, monotonic() + seconds)
         head, _, body = answer.partition(b"\r\n\r\n")
         if b" 200" not in head.partition(b"\r\n")[0]:
             return None
-        return [model.name for model in msgspec.json.decode(body, type=_Tags).models]
+        return msgspec.json.decode(body, type=type)
     except (OSError, ValueError, RecursionError):
         return None
 

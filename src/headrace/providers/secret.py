@@ -12,7 +12,8 @@ _SHORTEST = 4  # masking "a" wherever it stands would eat the text and hide noth
 
 # What keys look like, for those that are not ours: a gateway may echo its own. The published
 # prefixes of key formats, the Authorization header (RFC 9110, 11.6.2), JSON Web Tokens
-# (RFC 7519), user information in URLs (RFC 3986, 3.2.1) and parameters named as secrets.
+# (RFC 7519), user information in URLs (RFC 3986, 3.2.1) and parameters named as secrets. None takes
+# a quote or a backslash away, which would break JSON.
 _PATTERNS = (
     re.compile(r"(?i)\b(?P<keep>(?:bearer|basic)\s+)[A-Za-z0-9._~+/=*-]{6,}"),
     re.compile(  # a digit or a mask within it tells it from a hyphenated word
@@ -20,12 +21,12 @@ _PATTERNS = (
         r"(?=[\w.-]*[\d*])[\w*.-]{6,}"
     ),
     re.compile(r"(?P<keep>\b)(?:AIza[\w*-]{10,}|ya29\.[\w*.-]+|eyJ[\w-]+\.[\w.-]+)"),
-    re.compile(r"(?P<keep>://)[^/@\s:]*:[^/@\s]*(?=@)"),
+    re.compile(r"(?P<keep>://)[^/@\s:\"'\\]*:[^/@\s\"'\\]*(?=@)"),
     re.compile(
         r"(?i)(?P<keep>\b(?:api[-_]?key|access[-_]?token|x-api-key|secret)[\"']?\s*[:=]\s*[\"']?)"
-        r"[^\s\"'&,;{}<>]{4,}"
+        r"(?!(?:null|true|false)\b|\[)[^\s\"'\\&,;{}<>]{4,}"
     ),
-    re.compile(r"(?i)(?P<keep>[?&](?:key|token|sig|signature)=)[^\s&\"']+"),
+    re.compile(r"(?i)(?P<keep>[?&](?:key|token|sig|signature)=)[^\s&\"'\\]+"),
 )
 
 
@@ -61,6 +62,12 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("A Secret is not pickled.")
+
+
+def fits_header(secret: Secret) -> bool:
+    """Whether a header can carry it: one word of visible ASCII."""
+    value = secret.reveal()
+    return value.isascii() and value.isprintable() and " " not in value
 
 
 def masked(text: str, secrets: Iterable[Secret] = ()) -> str:

@@ -22,11 +22,13 @@ from headrace.providers.openai_chat.dialect import COMPATIBLE, Dialect
 from headrace.providers.rows import ROWS, Row
 from headrace.providers.secret import Secret
 
-__all__ = ["ROWS", "Choice", "Row", "choose_model", "find_row", "resolve_model"]
+__all__ = ["ROWS", "Choice", "Row", "choose_model", "find_row", "resolve_model", "told"]
 
+_CHAT = "headrace.providers.openai_chat."  # modules whose classes take a dialect
 _BY_NAME = {row.name: row for row in ROWS}
 _OTHER_NAMES = {"llama.cpp": "llamacpp", "llama-cpp": "llamacpp", "lm-studio": "lmstudio"}
 _OTHER_NAMES |= {"google": "gemini", "claude": "anthropic", "grok": "xai"}
+_OTHER_NAMES |= {"azure-openai": "azure", "azure_openai": "azure"}
 
 
 class Choice(Struct, frozen=True):
@@ -59,6 +61,7 @@ def choose_model(
     base_url: str | None = None,
     api_key: str | Secret | None = None,
     env: Mapping[str, str] | None = None,
+    record_to: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Choice:
     """Find a model by name, or by what the environment offers.
@@ -72,16 +75,27 @@ def choose_model(
         base_url: Instead of ``<PROVIDER>_BASE_URL`` and the provider's own address.
         api_key: Instead of the provider's key variable.
         env: Instead of `os.environ`.
+        record_to: A cassette to which the model's raw answers are written.
         settings: Further arguments of the model's class, such as ``deadlines``.
 
     Raises:
         ConfigurationError: for an unknown name, or a key or model that is missing.
     """
+    if record_to is not None:
+        return _recorded(
+            choose_model(name, base_url=base_url, api_key=api_key, env=env, **settings), record_to
+        )
     if name is not None and not isinstance(name, str):
         return Choice(name, "it was given")
     env = os.environ if env is None else env
     row, model, why = _found(name, env, base_url)
     return Choice(_made(row, model, base_url, api_key, env, settings), why)
+
+
+def _recorded(choice: Choice, record_to: str | os.PathLike[str]) -> Choice:
+    from headrace.providers.cassette.recording import recorded
+
+    return Choice(recorded(choice.model, record_to), choice.why)
 
 
 def find_row(name: str) -> tuple[Row, str]:
@@ -121,17 +135,14 @@ def _found(name: str | None, env: Mapping[str, str], base_url: str | None) -> tu
         return *find_row(named), f"LLM_PROVIDER is {named}"
     if base_url:
         return _BY_NAME["openai"], "", "a base URL was given"
-    missing = ""
     for row in ROWS:
         key = _key_set(row, env)
-        if key and row.module and not row.local:
+        if key and not row.local:
             return row, "", f"{key} is set"
-        if key and not row.module:
-            missing = f"; {key} is set, but {row.name} is not yet in this version"
-    return _without_key(env, missing)
+    return _without_key(env)
 
 
-def _without_key(env: Mapping[str, str], missing: str) -> tuple[Row, str, str]:
+def _without_key(env: Mapping[str, str]) -> tuple[Row, str, str]:
     """An Ollama that answers, else the embedded model."""
     base = ollama_url(env.get("OLLAMA_HOST", ""))
     row = _BY_NAME["ollama"]
@@ -139,9 +150,9 @@ def _without_key(env: Mapping[str, str], missing: str) -> tuple[Row, str, str]:
     if models:
         # Ollama calls a model that was named without a tag "latest".
         default = row.model if f"{row.model}:latest" in models else models[0]
-        return row, env.get("OLLAMA_MODEL") or default, f"Ollama answers at {base}{missing}"
+        return row, env.get("OLLAMA_MODEL") or default, f"Ollama answers at {base}"
     empty = "Ollama holds no model" if models == [] else "no Ollama answers"
-    return _BY_NAME["demo"], "", f"no API key is set and {empty}{missing}"
+    return _BY_NAME["demo"], "", f"no API key is set and {empty}"
 
 
 def _key_set(row: Row, env: Mapping[str, str]) -> str:
@@ -156,21 +167,17 @@ def _made(
     env: Mapping[str, str],
     settings: dict[str, Any],
 ) -> Model:
-    if not row.module:
-        there = ", ".join(other.name for other in ROWS if other.module)
-        raise ConfigurationError(
-            f"The provider {row.name} is not yet in this version of Headrace.",
-            hint=f"There are: {there}.",
-        )
-    model = model or env.get(f"{row.name.upper()}_MODEL", "").strip() or row.model
+    model = model or told(row, "model", env)
     if row.needs_model and not model:
         raise ConfigurationError(
             f"{row.name}: no model is named.",
-            hint=f"Write {row.name}:MODEL or set {row.name.upper()}_MODEL.",
+            hint=f"Write {row.name}:MODEL or set {_variables(row, 'model')[0]}.",
         )
     make = getattr(import_module(row.module), row.factory)
-    if row.base_url:
-        settings = {**_connection(row, model, base_url, api_key, env), **settings}
+    if row.keys:
+        # A token that was given stands in for whatever key the environment holds.
+        key_taken = "token" not in settings
+        settings = {**_connection(row, model, base_url, api_key, env, key_taken), **settings}
     made: Model = make(model, **settings)
     return made
 
@@ -181,27 +188,46 @@ def _connection(
     base_url: str | None,
     api_key: str | Secret | None,
     env: Mapping[str, str],
+    key_taken: bool,
 ) -> dict[str, Any]:
     """What a provider with an address is made with, besides the model."""
-    url = base_url or env.get(f"{row.name.upper()}_BASE_URL", "").strip() or _own_url(row, env)
-    key = api_key or env.get(_key_set(row, env), "").strip() or None
-    if key is None and not row.local and _host(url) == _host(row.base_url):
+    url = base_url or told(row, "base_url", env)
+    key = api_key or env.get(_key_set(row, env) if key_taken else "", "").strip() or None
+    own = not row.base_url or _host(url) == _host(row.base_url)
+    if key is None and key_taken and not row.local and own:
         raise ConfigurationError(
             f"No API key for {row.name}.",
             hint=f"Set {row.keys[0]}, or pass api_key=…; the model `demo` needs none.",
         )
-    return {
+    made: dict[str, Any] = {
         "provider": row.name,
         "base_url": url,
         "api_key": Secret(key) if isinstance(key, str) else key,
         "key_variable": row.keys[0],
-        "dialect": _dialect(row, model, url),
     }
+    if row.module.startswith(_CHAT):
+        made["dialect"] = _dialect(row, model, url)
+    others = {name: told(row, name, env) for name in row.env if name not in ("model", "base_url")}
+    return made | {name: value for name, value in others.items() if value}
+
+
+def _variables(row: Row, setting: str) -> tuple[str, ...]:
+    """The variables that may hold a setting, the one to name in errors first."""
+    return (*row.env.get(setting, ()), f"{row.name.upper()}_{setting.upper()}")
+
+
+def told(row: Row, setting: str, env: Mapping[str, str]) -> str:
+    """What the environment, or else the row, says of a provider's address or model."""
+    values = (env.get(variable, "").strip() for variable in _variables(row, setting))
+    found = next((value for value in values if value), "")
+    if not found and setting == "base_url":
+        return _own_url(row, env)
+    return found or (row.model if setting == "model" else "")
 
 
 def _own_url(row: Row, env: Mapping[str, str]) -> str:
     if row.name == "ollama" and env.get("OLLAMA_HOST", "").strip():
-        return f"{ollama_url(env['OLLAMA_HOST'])}/v1"
+        return ollama_url(env["OLLAMA_HOST"])
     return row.base_url
 
 

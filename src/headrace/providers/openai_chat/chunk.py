@@ -7,7 +7,6 @@ through `tolerant`, which picks the same fields out of whatever JSON came.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
@@ -49,17 +48,6 @@ decode_chunk = msgspec.json.Decoder(Chunk).decode
 """Raises `msgspec.MsgspecError` or `RecursionError` for what does not fit."""
 
 
-def loads(text: str) -> Any:
-    """Any JSON, also with lone surrogates (made U+FFFD) and raw controls in strings.
-
-    Raises:
-        ValueError: for what is not JSON.
-        RecursionError: for absurd nesting.
-    """
-    value = json.loads(text, strict=False)
-    return _encodable(value) if "\\u" in text else value
-
-
 def tolerant(value: dict[str, Any]) -> Chunk:
     """The chunk in an object whose fields may have any type."""
     choices = value.get("choices")
@@ -86,14 +74,3 @@ def _choice(value: dict[str, Any]) -> Choice:
         value.get("finish_reason"),
         value.get("usage"),
     )
-
-
-def _encodable(value: Any) -> Any:
-    """The value with every lone surrogate replaced, so that UTF-8 can encode it."""
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
-    return value

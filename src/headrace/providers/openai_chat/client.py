@@ -9,11 +9,13 @@ from headrace.models.deadlines import Deadlines
 from headrace.models.model import BaseModel
 from headrace.models.request import ModelRequest, Options
 from headrace.models.retry import RetryPolicy
+from headrace.providers.bearer import TokenSource
 from headrace.providers.failures import Failures
 from headrace.providers.http import Endpoint, HttpAttempt
+from headrace.providers.json_text import encode_json
 from headrace.providers.openai_chat.decode import ChatDecoder
 from headrace.providers.openai_chat.dialect import COMPATIBLE, Dialect
-from headrace.providers.openai_chat.encode import encode, encode_json
+from headrace.providers.openai_chat.encode import encode
 from headrace.providers.secret import Secret
 
 
@@ -26,6 +28,8 @@ class OpenAIChat(BaseModel):
         base_url: The API's address, up to and with ``/v1``; a query in it is kept.
         api_key: The key, or None for servers that need none.
         key_variable: The environment variable that errors name for the key.
+        key_header: The header that carries the key.
+        token: Gives a bearer's token for each request, in place of a key.
         dialect: What the server does differently.
         headers: Sent with each request, besides the client's own.
         deadlines: How long to wait for what.
@@ -44,6 +48,8 @@ class OpenAIChat(BaseModel):
         base_url: str = "https://api.openai.com/v1",
         api_key: str | Secret | None = None,
         key_variable: str = "",
+        key_header: str = "Authorization",
+        token: TokenSource | None = None,
         dialect: Dialect = COMPATIBLE,
         headers: Mapping[str, str] | None = None,
         deadlines: Deadlines | None = None,
@@ -53,9 +59,15 @@ class OpenAIChat(BaseModel):
         super().__init__(provider, model, deadlines=deadlines, retry=retry, options=options)
         key = Secret(api_key.strip()) if isinstance(api_key, str) else api_key
         self.dialect = dialect
+        self.continues, self.echoes = dialect.continues, dialect.echoes
         self._failures = Failures(provider, key, key_variable=key_variable)
         self._endpoint = Endpoint(
-            base_url, self._failures, key=key, key_header="Authorization", headers=headers
+            base_url,
+            self._failures,
+            key=key,
+            key_header=key_header,
+            headers=headers,
+            token=token,
         )
 
     async def open(self, request: ModelRequest) -> HttpAttempt:
@@ -68,6 +80,9 @@ class OpenAIChat(BaseModel):
         """
         body = encode_json(encode(request, self.model, self.dialect, provider=self.provider))
         response = await self._endpoint.post("/chat/completions", body, self.deadlines.connect)
+        return HttpAttempt(response, self.decoder())
+
+    def decoder(self) -> ChatDecoder:
+        """A fresh decoder for one answer."""
         # Ids that the server leaves out are made unique across turns too, not only within one.
-        decoder = ChatDecoder(self._failures, id_prefix=f"call_{token_hex(4)}")
-        return HttpAttempt(response, decoder)
+        return ChatDecoder(self._failures, id_prefix=f"call_{token_hex(4)}")

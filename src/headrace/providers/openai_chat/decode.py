@@ -11,31 +11,31 @@ from typing import Any
 
 import msgspec
 
-from headrace.errors import ProviderError, WireError
 from headrace.events import FinishReason
 from headrace.messages import Opaque
 from headrace.models.deltas import (
     Delta,
-    Failure,
     Finish,
     OpaqueDelta,
     ReasoningDelta,
     TextDelta,
     UsageDelta,
 )
-from headrace.providers.failures import MAX_ERROR_BODY, Failures
+from headrace.providers.error_words import error_in
+from headrace.providers.failures import Failures
+from headrace.providers.json_text import loads
 from headrace.providers.openai_chat.chunk import (
     Choice,
     Chunk,
     ChunkDelta,
     decode_chunk,
-    loads,
     tolerant,
 )
 from headrace.providers.openai_chat.joined_calls import JoinedCalls
 from headrace.providers.openai_chat.opaque_items import ReasoningDetails, opaque_items
 from headrace.providers.openai_chat.parts import reasoning_of, texts_of
 from headrace.providers.openai_chat.usage_fields import UsageFields
+from headrace.providers.sse_turn import SSETurn
 from headrace.wire.sse_decoder import SSEDecoder, SSEEvent
 
 _REASONS: dict[str, FinishReason] = {
@@ -56,15 +56,12 @@ _REASONS: dict[str, FinishReason] = {
 }
 """Finish reasons by the provider's word; every other one is a plain `stop`."""
 
-_BEGINNINGS = (b"data", b"event", b"id", b"retry", b":", b"\xef\xbb\xbf")
-"""How an event stream may begin; a body that ends within one of these was cut."""
-
 _BROKEN = ("error", "insufficient_system_resource")
 """Words for an answer that was cut: OpenRouter and Mistral; DeepSeek (API reference). Gemini's
 compatible endpoint tells a malformed call by a longer word that holds ``MALFORMED``."""
 
 
-class ChatDecoder:
+class ChatDecoder(SSETurn):
     """Decodes one answer; make a new one for each request.
 
     Args:
@@ -76,27 +73,13 @@ class ChatDecoder:
     def __init__(
         self, failures: Failures, *, id_prefix: str = "call", sse: SSEDecoder | None = None
     ) -> None:
-        self._failures = failures
-        self._sse: SSEDecoder | None = sse or SSEDecoder()  # None once the turn is over
+        super().__init__(failures, sse)
         self._calls = JoinedCalls(id_prefix)
         self._details = ReasoningDetails()
         self._usage = UsageFields()
         self._reason: str | None = None
-        # The first bytes, until an event has come: they may be an error that is no event stream.
-        self._head: bytearray | None = bytearray()
 
-    def feed(self, data: bytes) -> list[Delta]:
-        """Take bytes, give the deltas that they complete; never raises."""
-        out: list[Delta] = []
-        sse = self._sse
-        if sse is None:
-            return out
-        try:
-            events = sse.feed(data)
-        except WireError as error:
-            return self._fail(out, self._failures.too_long(error))
-        if self._head is not None:
-            self._begin(data, bool(events))
+    def _read(self, events: list[SSEEvent], out: list[Delta]) -> None:
         for event in events:
             try:
                 chunk = decode_chunk(event.data)
@@ -111,21 +94,9 @@ class ChatDecoder:
                 self._take(chunk, event, out)
             if self._sse is None:
                 break
-        return out
 
-    def close(self) -> list[Delta]:
-        """The transport ended: a `Finish` or `Failure` comes now, unless one has come."""
-        out: list[Delta] = []
-        sse = self._sse
-        if sse is None:
-            return out
-        try:
-            sse.close()
-        except WireError as error:
-            return self._fail(out, self._failures.too_long(error))
-        if self._reason is not None:
-            return self._finish(out)
-        return self._fail(out, self._not_a_stream() or self._failures.truncated())
+    def _cut(self, out: list[Delta]) -> list[Delta]:
+        return self._finish(out) if self._reason is not None else super()._cut(out)
 
     def _take(self, chunk: Chunk, event: SSEEvent, out: list[Delta]) -> None:
         """A chunk that holds more than a piece of text."""
@@ -178,7 +149,7 @@ class ChatDecoder:
         except (ValueError, RecursionError):
             self._take_garbage(event, data, out)
             return
-        error = _error_in(value, event.event)
+        error = error_in(value, event.event)
         if error is not None and not (isinstance(value, dict) and value.get("choices")):
             self._fail(out, self._failures.of_value(error))
         elif isinstance(value, dict):
@@ -192,28 +163,6 @@ class ChatDecoder:
         elif event.event == "message":
             self._fail(out, self._failures.no_chunk(data))
 
-    def _begin(self, data: bytes, events: bool) -> None:
-        if events or self._head is None:
-            self._head = None
-        elif len(self._head) < MAX_ERROR_BODY:
-            self._head += data[:MAX_ERROR_BODY]
-
-    def _not_a_stream(self) -> ProviderError | None:
-        """The error in a body that held no event at all and does not even begin like one."""
-        head = bytes(self._head or b"").strip()
-        if any(head.startswith(begin) or begin.startswith(head) for begin in _BEGINNINGS):
-            return None
-        text = head.decode("utf-8", "replace")
-        try:
-            value = loads(text)
-        except (ValueError, RecursionError):
-            shown = self._failures.clean(text[:1000], 80)
-            return self._failures.not_the_protocol(
-                f"answered with something that is no event stream: “{shown}”."
-            )
-        error = _error_in(value, "error")
-        return self._failures.of_value(error if error is not None else value)
-
     def _finish(self, out: list[Delta]) -> list[Delta]:
         raw = self._reason or ""
         word = raw.lower()
@@ -226,11 +175,6 @@ class ChatDecoder:
         if reason in ("stop", "tool_calls"):
             reason = "tool_calls" if self._calls else "stop"
         out.append(Finish(reason, raw))
-        self._sse = None
-        return out
-
-    def _fail(self, out: list[Delta], error: ProviderError) -> list[Delta]:
-        out.append(Failure(error))
         self._sse = None
         return out
 
@@ -274,26 +218,6 @@ def _first_choice(chunk: Chunk) -> Choice | None:
         if choice.index == 0 or (choice.index is None and place == 0):
             return choice
     return None
-
-
-def _error_in(value: Any, event: str) -> Any:
-    """The error in an event that may be one, in any shape; None where it is none."""
-    if isinstance(value, list):
-        objects = [item for item in value if isinstance(item, dict)]
-        return next((e for item in objects if (e := _error_in(item, "message"))), None)
-    if not isinstance(value, dict):
-        return value if event == "error" and value is not None else None
-    error = value.get("error")
-    if error:
-        return error
-    flat = event == "error" or value.get("object") == "error" or _ends_in_error(value.get("type"))
-    if value.get("choices") is None and "object" not in value:
-        flat = flat or any(isinstance(value.get(name), str) for name in ("message", "detail"))
-    return value if flat else None
-
-
-def _ends_in_error(kind: object) -> bool:
-    return isinstance(kind, str) and kind.lower().endswith("error")
 
 
 def _with_error(chunk: Chunk, error: Any) -> Chunk:

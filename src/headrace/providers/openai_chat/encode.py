@@ -5,7 +5,6 @@ Source: OpenAI API reference, "Create chat completion".
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +24,8 @@ from headrace.messages import (
     ToolResult,
 )
 from headrace.models.request import ModelRequest, Options, ToolSpec
+from headrace.providers.data_url import data_url
+from headrace.providers.features import refuse
 from headrace.providers.openai_chat.dialect import COMPATIBLE, Dialect
 
 _AUDIO = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -43,37 +44,24 @@ def encode(
         provider: Whose opaque items go back; those of others are left out.
 
     Raises:
-        UsageError: for a part that this wire cannot carry.
+        UsageError: for what the server lacks, or a part that this wire cannot carry.
     """
+    refuse(request, dialect.lacks, provider)
     body: dict[str, Any] = {"model": model} if model else {}
     body["messages"] = [
         entry for message in request.messages for entry in _messages(message, dialect, provider)
     ]
+    if dialect.continues and request.messages and request.messages[-1].role == "assistant":
+        body["messages"][-1].update(dialect.begun)
+        body.update(dialect.begun_body)
     body["stream"] = True
     if dialect.stream_options:
         body["stream_options"] = {"include_usage": True}
     if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
-        if request.options.tool_choice is not None:
-            body["tool_choice"] = _tool_choice(request.options.tool_choice, dialect)
+        body.update(_tools(request.tools, request.options.tool_choice, dialect))
     body.update(_options(request.options, dialect))
     body.update(request.options.extra)
     return body
-
-
-def encode_json(body: dict[str, Any]) -> bytes:
-    """The body as JSON; lone surrogates, which UTF-8 cannot carry, become ``?``.
-
-    Raises:
-        UsageError: for something in ``extra`` or a tool's schema that is no JSON.
-    """
-    try:
-        try:
-            return msgspec.json.encode(body)
-        except UnicodeEncodeError:
-            return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"The request is not JSON: {error}.") from None
 
 
 def _options(options: Options, dialect: Dialect) -> dict[str, Any]:
@@ -108,6 +96,21 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
         "parameters": tool.parameters,
     }
     return {"type": "function", "function": function}
+
+
+def _tools(tools: tuple[ToolSpec, ...], choice: str | None, dialect: Dialect) -> dict[str, Any]:
+    """``tools`` and ``tool_choice``."""
+    if choice is None:
+        return {"tools": [_tool(tool) for tool in tools]}
+    if choice not in _CHOICES and not dialect.named_choice:
+        tools = tuple(tool for tool in tools if tool.name == choice)
+        if not tools:
+            raise UsageError(f"tool_choice names {choice!r}, and there is no such tool.")
+        choice = "required"
+    return {
+        "tools": [_tool(tool) for tool in tools],
+        "tool_choice": _tool_choice(choice, dialect),
+    }
 
 
 def _tool_choice(choice: str, dialect: Dialect) -> Any:
@@ -171,7 +174,7 @@ def _part(part: Part, dialect: Dialect) -> dict[str, Any]:
         case Text():
             return {"type": "text", "text": part.text}
         case Image():
-            url = part.url or _data_url(part.data, part.media_type)
+            url = part.url or data_url(part.data, part.media_type)
             return {"type": "image_url", "image_url": {"url": url}}
         case File():
             return _file(part, dialect)
@@ -180,8 +183,7 @@ def _part(part: Part, dialect: Dialect) -> dict[str, Any]:
 
 def _file(file: File, dialect: Dialect) -> dict[str, Any]:
     if file.data is not None and file.media_type in _AUDIO:
-        data = b64encode(file.data).decode()
-        sound = {"data": data, "format": _AUDIO[file.media_type]}
+        sound = {"data": b64encode(file.data).decode(), "format": _AUDIO[file.media_type]}
         return {"type": "input_audio", "input_audio": sound}
     if file.file_id is not None:
         return {"type": "file", "file": {"file_id": file.file_id}}
@@ -189,9 +191,5 @@ def _file(file: File, dialect: Dialect) -> dict[str, Any]:
         raise UsageError(
             "This provider takes no file by its URL.", hint="Give File(data=…) or File(file_id=…)."
         )
-    data_url = file.url or _data_url(file.data, file.media_type)
-    return {"type": "file", "file": {"filename": file.name or "file", "file_data": data_url}}
-
-
-def _data_url(data: bytes | None, media_type: str) -> str:
-    return f"data:{media_type};base64,{b64encode(data or b'').decode()}"
+    data = file.url or data_url(file.data, file.media_type)
+    return {"type": "file", "file": {"filename": file.name or "file", "file_data": data}}

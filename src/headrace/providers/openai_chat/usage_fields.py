@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from headrace.providers.json_text import whole_count
 from headrace.usage import Usage
-
-_BELIEVABLE = 2**53  # above it JSON numbers are no longer whole
 
 # Each count with the places it is told in, the usual one first. DeepSeek tells cached tokens as
 # prompt_cache_hit_tokens (api-docs.deepseek.com, "Context Caching"), Moonshot as cached_tokens.
@@ -61,15 +60,7 @@ def _count(value: dict[str, Any], name: str) -> int | None:
         found: object = value
         for key in place:
             found = found.get(key) if isinstance(found, dict) else None
-        count = _whole(found)
+        count = whole_count(found)
         if count is not None:
             return count
     return None
-
-
-def _whole(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not 0 <= value <= _BELIEVABLE or value != int(value):
-        return None
-    return int(value)
