@@ -13,7 +13,6 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
-from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from headrace.errors import (
@@ -24,6 +23,7 @@ from headrace.errors import (
 from headrace.models.deltas import Decoder, Delta, Finish
 from headrace.providers.bearer import TokenSource, bearer
 from headrace.providers.failures import MAX_ERROR_BODY, Failures
+from headrace.providers.http_body import BROKEN, arrived, unread
 from headrace.providers.http_errors import connection_error
 from headrace.providers.http_session import session
 from headrace.providers.loopback import is_loopback
@@ -36,9 +36,6 @@ _END_WAIT = 0.02  # seconds for the last HTTP chunk after the stream's own end: 
 
 # Fields of a whole answer: Chat Completions, Ollama, Anthropic's Messages, Responses, Gemini.
 _WHOLE = {"choices", "done", "stop_reason", "output", "candidates"}
-
-# aiohttp raises RuntimeError when it is asked to read from a connection that is gone.
-_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, RuntimeError)
 
 
 class Endpoint:
@@ -257,9 +254,9 @@ class HttpAttempt:
     async def read(self) -> list[Delta]:
         """The next deltas; a connection that breaks ends the turn as the decoder sees it."""
         try:
-            data = await self._content.readany()
-        except _BROKEN:
-            rest = _unread(self._content)
+            data = await arrived(self._content)
+        except BROKEN:
+            rest = unread(self._content)
             return self._decoder.feed(rest) + self._decoder.close()
         if not data:
             return self._decoder.close()
@@ -277,20 +274,8 @@ class HttpAttempt:
             async with asyncio.timeout(_END_WAIT):
                 while await self._content.readany():
                     pass
-        except (*_BROKEN, TimeoutError):
+        except (*BROKEN, TimeoutError):
             pass
-
-
-def _unread(content: aiohttp.StreamReader) -> bytes:
-    """What had arrived before the connection broke.
-
-    aiohttp has no way to read it once the reader holds an exception, and dropping it would lose
-    text that the provider sent.
-    """
-    if not content.exception():
-        return b""
-    content._exception = None
-    return content.read_nowait()
 
 
 async def _some_of(answer: aiohttp.ClientResponse) -> bytes:
@@ -303,7 +288,7 @@ async def _some_of(answer: aiohttp.ClientResponse) -> bytes:
                 if not data:
                     break
                 body += data
-    except (*_BROKEN, TimeoutError):
+    except (*BROKEN, TimeoutError):
         pass
     tap = current_tap.get()
     if tap is not None:

@@ -179,15 +179,17 @@ class SSEDecoder:
     def _dispatch(self, text: str, events: list[SSEEvent]) -> None:
         # Of three LFs in a row the third stays with the next block, as an empty line that no
         # field matches: harmless, as a blank line without anything before it is.
+        append = events.append
         for block in text.split("\n\n"):
-            head, _, value = block.partition("\ndata: ")
-            if value and head.startswith("event: ") and "\n" not in value and "\n" not in head:
+            if block.startswith("event: ") and block.count("\n") == 1:
                 # The second most usual shape; the fields one by one would cost twice that.
-                events.append(SSEEvent(value, head[7:] or "message", self.last_event_id))
-                continue
+                head, _, value = block.partition("\ndata: ")
+                if value:
+                    append(SSEEvent(value, head[7:] or "message", self.last_event_id))
+                    continue
             event = self._event(block)
             if event is not None:
-                events.append(event)
+                append(event)
 
     def _event(self, block: str) -> SSEEvent | None:
         """Read the fields of one block (WHATWG 9.2.6) and commit its ID."""

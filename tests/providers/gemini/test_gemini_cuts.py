@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from headrace.messages import Opaque
 from headrace.models.assembler import assemble
-from headrace.models.deltas import Delta, Failure, Finish
+from headrace.models.deltas import Delta, Failure, Finish, UsageDelta
 from headrace.testing import chunkings
 from tests.providers.gemini.gemini_bodies import STOP, call, chunk, counts, event, finish, thought
 from tests.providers.gemini.gemini_decoding import HOT, decode
@@ -34,7 +34,10 @@ BODIES = [
 
 
 def comparable(deltas: list[Delta]) -> list[object]:
-    return [str(d.error) if isinstance(d, Failure) else d for d in deltas]
+    """Usage is told once a read and is cumulative: the last one counts."""
+    usages = [d for d in deltas if isinstance(d, UsageDelta)]
+    others = [d for d in deltas if not isinstance(d, UsageDelta)]
+    return [*(str(d.error) if isinstance(d, Failure) else d for d in others), *usages[-1:]]
 
 
 @pytest.mark.parametrize("body", BODIES)

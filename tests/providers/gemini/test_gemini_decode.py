@@ -357,9 +357,12 @@ def test_the_end_mark_of_another_wire_is_an_end_too() -> None:
 
 
 def test_usage_is_cumulative_never_summed() -> None:
-    deltas = decode([b"".join(chunk("a", **counts(9, n)) for n in (1, 2, 2, 3)) + STOP])
-    told = [delta.usage for delta in deltas if isinstance(delta, UsageDelta)]
-    assert told == [Usage(9, 1), Usage(9, 2), Usage(9, 3)]
+    def told(pieces: list[bytes]) -> list[Usage]:
+        return [delta.usage for delta in decode(pieces) if isinstance(delta, UsageDelta)]
+
+    pieces = [*(chunk("a", **counts(9, n)) for n in (1, 2, 2, 3)), STOP]
+    assert told(pieces) == [Usage(9, 1), Usage(9, 2), Usage(9, 3)]
+    assert told([b"".join(pieces)]) == [Usage(9, 3)]  # once a read
 
 
 def test_thoughts_are_output_and_tool_results_are_input() -> None:

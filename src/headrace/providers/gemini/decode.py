@@ -90,6 +90,8 @@ class GeminiDecoder(SSETurn):
                     self._take(chunk, out)
             if self._sse is None:
                 break
+        else:
+            self._tell_usage(out)
 
     def _cut(self, out: list[Delta]) -> list[Delta]:
         bare = _error_in(self._raw.value(), "message")
@@ -114,7 +116,7 @@ class GeminiDecoder(SSETurn):
             if candidate.finish_reason:
                 self._stopped(candidate.finish_reason, candidate.finish_message)
         if chunk.usage_metadata is not None:
-            self._count(chunk.usage_metadata, out)
+            self._usage.take(chunk.usage_metadata)
 
     def _odd(self, event: SSEEvent, out: list[Delta]) -> None:
         """An event whose data is no chunk of words."""
@@ -150,7 +152,7 @@ class GeminiDecoder(SSETurn):
             self._stopped(reason, candidate.get("finishMessage"))
         usage = value.get("usageMetadata")
         if isinstance(usage, dict):
-            self._count(msgspec.convert(usage, UsageMetadata), out)
+            self._usage.take(msgspec.convert(usage, UsageMetadata))
         if self._parts.problem:
             self._fail(out, self._failures.make(InvalidResponse, self._parts.problem))
 
@@ -159,8 +161,9 @@ class GeminiDecoder(SSETurn):
             self._reason = reason
         self._message = _text(message) or self._message
 
-    def _count(self, told: UsageMetadata, out: list[Delta]) -> None:
-        usage = self._usage.take(told)
+    def _tell_usage(self, out: list[Delta]) -> None:
+        """Tell what the chunks of one read told, once; it is cumulative."""
+        usage = self._usage.news()
         if usage is not None:
             out.append(UsageDelta(usage))
 
@@ -169,12 +172,17 @@ class GeminiDecoder(SSETurn):
         word = raw.upper()
         if not self._blocked and (word in _BROKEN or "MALFORMED" in word):
             return self._fail(out, self._broken_off(raw))
+        self._tell_usage(out)
         reason = self._meaning(word)
         if reason == "content_filter" and self._message:
             out.append(Note(reason, self._failures.clean(self._message)))
         out.append(Finish(reason, raw))
         self._sse = None
         return out
+
+    def _fail(self, out: list[Delta], error: ProviderError) -> list[Delta]:
+        self._tell_usage(out)
+        return super()._fail(out, error)
 
     def _meaning(self, word: str) -> FinishReason:
         if self._blocked or word in _FILTERED:

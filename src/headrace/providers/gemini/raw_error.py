@@ -13,6 +13,7 @@ from typing import Any
 from headrace.providers.failures import MAX_ERROR_BODY
 
 _BARE = (b"{", b"[")
+_BARE_LINES = (b"\n{", b"\n[")
 
 
 class RawError:
@@ -39,13 +40,8 @@ class RawError:
         """Where the first line begins that no event stream has; -1 where there is none."""
         if self._line_ended and data.startswith(_BARE):
             return 0
-        # Runs once a read. Searches for one byte are the cheapest, and an event has few LFs.
-        at = data.find(b"\n")
-        while at >= 0:
-            if data.startswith(_BARE, at + 1):
-                return at + 1
-            at = data.find(b"\n", at + 1)
-        return -1
+        begins = [at + 1 for at in map(data.find, _BARE_LINES) if at >= 0]
+        return min(begins, default=-1)
 
     def value(self) -> Any:
         """The first JSON value among it; None where there is none."""
