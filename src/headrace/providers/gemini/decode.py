@@ -202,6 +202,8 @@ class GeminiDecoder(SSETurn):
 
 def _first(candidates: list[Candidate]) -> Candidate | None:
     """Candidate 0: only it makes the turn. Without an index, the place in the list counts."""
+    if len(candidates) == 1 and not candidates[0].index:  # nearly always
+        return candidates[0]
     for place, candidate in enumerate(candidates):
         if candidate.index == 0 or (candidate.index is None and place == 0):
             return candidate

@@ -8,6 +8,7 @@ SDK gathers them too (python-genai, `_api_client`).
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import Any
 
 from headrace.providers.failures import MAX_ERROR_BODY
@@ -17,37 +18,32 @@ _BARE_LINES = (b"\n{", b"\n[")
 
 
 class RawError:
-    """Keeps what comes from the first line on that begins as JSON does, up to a bound."""
+    """Keeps the end of the stream, where such an error stands: at least `MAX_ERROR_BODY` bytes."""
 
-    __slots__ = ("_bytes", "_line_ended")
+    __slots__ = ("_pieces", "_size", "_whole")
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._line_ended = True
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._whole = True  # whether the pieces are all that came
 
     def take(self, data: bytes) -> None:
-        """Take what was read next."""
-        if not self._bytes:
-            begin = self._begin(data)
-            self._line_ended = data.endswith(b"\n") or (self._line_ended and not data)
-            if begin < 0:
-                return
-            data = data[begin:]
-        if len(self._bytes) < MAX_ERROR_BODY:
-            self._bytes += data[:MAX_ERROR_BODY]
-
-    def _begin(self, data: bytes) -> int:
-        """Where the first line begins that no event stream has; -1 where there is none."""
-        if self._line_ended and data.startswith(_BARE):
-            return 0
-        begins = [at + 1 for at in map(data.find, _BARE_LINES) if at >= 0]
-        return min(begins, default=-1)
+        """Take what was read next. Nothing is searched here: it runs once a read."""
+        self._pieces.append(data)
+        self._size += len(data)
+        while self._size - len(self._pieces[0]) > MAX_ERROR_BODY:
+            self._size -= len(self._pieces.popleft())
+            self._whole = False
 
     def value(self) -> Any:
-        """The first JSON value among it; None where there is none."""
-        if not self._bytes:
+        """The first JSON value that begins a line; None where there is none."""
+        end = b"".join(self._pieces)
+        begins = [at + 1 for at in map(end.find, _BARE_LINES) if at >= 0]
+        if self._whole and end.startswith(_BARE):
+            begins.append(0)
+        if not begins:
             return None
-        text = self._bytes.decode("utf-8", "replace")
+        text = end[min(begins) :][:MAX_ERROR_BODY].decode("utf-8", "replace")
         try:
             return json.JSONDecoder(strict=False).raw_decode(text)[0]
         except (ValueError, RecursionError):
