@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -22,7 +22,6 @@ from headrace.events import (
     Token,
 )
 from headrace.messages import Message
-from headrace.runs.fold import RunState, fold
 from headrace.runs.log import Log
 from headrace.runs.metrics import Meter
 from headrace.runs.response import Response
@@ -30,6 +29,9 @@ from headrace.runs.viewer import Viewer
 from headrace.runs.writer import Writer
 from headrace.text import TextBuffer
 from headrace.usage import Receipt
+
+if TYPE_CHECKING:
+    from headrace.runs.fold import RunState
 
 CANCEL_GRACE = 5.0
 """Seconds that a cancelled driver may take to let go before its end is written without it."""
@@ -259,6 +261,8 @@ class Run:
             raise UsageError(
                 "This run keeps no log.", hint="Start it with agent.start() to look at it."
             )
+        from headrace.runs.fold import fold  # most runs are never folded here
+
         return fold(self._log.read(0))
 
     def _withdrawn(self, event: Retract, given: str) -> RunFailed:
