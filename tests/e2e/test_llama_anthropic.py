@@ -53,12 +53,12 @@ async def test_the_prompt_is_counted_whole_though_the_cache_knows_it(llama: Llam
 
 
 async def test_forced_calls_are_read_and_their_results_go_back(llama_tools: LlamaServer) -> None:
-    # On this wire the server knows no way to ask for one call alone: they repeat to the bound.
-    options: dict[str, Any] = {"tools": [FLIP], "tool_choice": "required", "max_tokens": 120}
+    # On this wire the server knows no way to ask for one call alone: they may repeat.
+    options: dict[str, Any] = {"tools": [FLIP], "tool_choice": "required", "max_tokens": 300}
     model = _model(llama_tools)
     question = Message.user("Flip it.")
     first = await model.complete(ModelRequest.of([question], **options))
-    assert first.finish_reason == "length"
+    assert first.finish_reason in ("length", "tool_calls")  # it may end by itself
     assert {call.name for call in first.tool_calls} == {"flip"}
     assert len({call.id for call in first.tool_calls}) == len(first.tool_calls)
     call = first.tool_calls[0]

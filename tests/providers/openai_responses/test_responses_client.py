@@ -237,7 +237,7 @@ def test_it_is_found_by_its_name_and_never_chosen_before_openai() -> None:
     assert isinstance(named, OpenAIResponses)
     assert (named.name, named.background) == ("openai-responses:gpt-5-mini", True)
     chosen = choose_model(env={"OPENAI_API_KEY": KEY}).model
-    assert (chosen.provider, chosen.name) == ("openai", "openai:gpt-5-mini")
+    assert (chosen.provider, chosen.name) == ("openai", "openai:gpt-5.4-mini")
 
 
 def test_a_missing_key_names_its_variable() -> None:
