@@ -24,7 +24,6 @@ class Piece(Struct, gc=False):
     delta: str | None = None
     output_index: int | None = None
     content_index: int | None = None
-    item_id: str | None = None
     sequence_number: int | None = None
 
 

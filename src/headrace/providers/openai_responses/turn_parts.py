@@ -42,7 +42,6 @@ class TurnParts:
         # Where the last piece of text belongs: further ones need no look at what was told.
         self._place: int | None = -1
         self._part: int | None = None
-        self._id: str | None = None
 
     @property
     def called(self) -> bool:
@@ -52,11 +51,7 @@ class TurnParts:
     def goes_on(self, piece: Piece) -> bool:
         """Whether a piece of text continues the last one, so that there is nothing to look up."""
         place = piece.output_index
-        return (
-            place == self._place
-            and piece.content_index == self._part
-            and (place is not None or piece.item_id == self._id)
-        )
+        return place is not None and place == self._place and piece.content_index == self._part
 
     def take(self, kind: str, event: Event, out: list[Delta]) -> None:
         """Take an event that is about a part of the answer; others are skipped."""
@@ -110,7 +105,6 @@ class TurnParts:
             out.append(TextDelta(text))
         if name == "output_text" and not whole:
             self._place, self._part = event.output_index, event.content_index
-            self._id = event.item_id
 
     def _reasoning(self, name: str, event: Event, whole: bool, out: list[Delta]) -> None:
         item = self._items.of(REASONING, event.output_index, event.item_id)
