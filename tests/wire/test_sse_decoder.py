@@ -101,6 +101,9 @@ FRAGMENTS = [
         "retry: \u0663".encode(),
         b"data: a\n\n",
         b"event: t\ndata: b\n\n",
+        b"event: t\ndata: b\n\n" * 3,
+        b"event: t\ndata: b\nid: 7\n\n",
+        b"event: \ndata: b\n\n",
         b"id: 9\ndata: c\r\n\r\n",
     ),
 ]
@@ -112,6 +115,8 @@ streams = soup | st.binary(max_size=60)
 @example(b"data: a\n\n\ndata: b\n\n\n\ndata: c\n\n")
 @example(b"\n\ndata: a\n\n\n")
 @example(b"event: a\n\ndata: b\n\n")
+@example(b"event: a\ndata: 1\n\nevent: a\ndata: 2\n\nevent: b\ndata: 3\n\nevent: a\ndata: 4\n\n")
+@example(b"event: a\ndata: 1\n\nevent: a\ndata: 2\nevent: b\n\n\nevent: a\ndata: 3\n\n")
 @example(b"data: a\n\ndata: b\nid: 4\n\ndata: c\n\n")
 @example(b"event: a\nid: 1\ndata: b\n\nevent: \ndata: \n\n")
 def test_the_result_is_the_standards(data: bytes) -> None:

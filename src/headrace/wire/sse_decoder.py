@@ -4,8 +4,9 @@ How it is built, because this is the hottest loop of the library:
 
 - Line ends are made LF first, so that everything after knows only one. A CR counts at once, and an
   LF that follows it, even in the next chunk, is swallowed: so no event waits for one more byte.
-- Whole blocks (up to the last blank line of a chunk) are decoded as one text and split; the usual
-  block, a single ``data:`` line, becomes an event without a look at its fields.
+- Whole blocks (up to the last blank line of a chunk) are decoded as one text and split where a
+  block begins as the one in the middle does (``data: ``, or a name and ``data: ``): nearly all are
+  alike. What is then a single line of data becomes an event without a look at its fields.
 - Only what a chunk's end has cut goes line by line, and waits as bytes, because a cut may lie
   within a character. UTF-8 never hides an LF in a longer character, so decoding block by block
   gives the same text as decoding the stream.
@@ -165,29 +166,20 @@ class SSEDecoder:
 
     def _take_blocks(self, text: str, events: list[SSEEvent]) -> None:
         """Decode whole blocks; the blank line that ends the last one is left out."""
-        # Every piece but the first is a block that begins with "data: ", up to the next such one.
-        first, *pieces = ("\n\n" + text).split("\n\ndata: ")
-        if first:
-            self._dispatch(first, events)
+        head, kind = _usual(text)
+        pieces = text.split("\n\n" + head)
+        if pieces[0].startswith(head):
+            pieces[0] = pieces[0][len(head) :]
+        else:
+            self._take_fields(pieces.pop(0), events)
+        # Each piece is now a block that began as the usual one does, up to the next such block.
         last_id = self.last_event_id
         for piece in pieces:
             if "\n" not in piece:
-                events.append(SSEEvent(piece, "message", last_id))
+                events.append(SSEEvent(piece, kind, last_id))
             else:
-                self._dispatch("data: " + piece, events)
+                self._take_fields(head + piece, events)
                 last_id = self.last_event_id
-
-    def _dispatch(self, text: str, events: list[SSEEvent]) -> None:
-        """Decode whole blocks, quickly those of the second most usual shape: name and data."""
-        first, *pieces = ("\n\n" + text).split("\n\nevent: ")
-        if first:
-            self._take_fields(first, events)
-        for piece in pieces:
-            name, _, value = piece.partition("\ndata: ")
-            if value and "\n" not in value and "\n" not in name:
-                events.append(SSEEvent(value, name or "message", self.last_event_id))
-            else:
-                self._take_fields("event: " + piece, events)
 
     def _take_fields(self, text: str, events: list[SSEEvent]) -> None:
         # Of three LFs in a row the third stays with the next block, as an empty line that no
@@ -236,7 +228,7 @@ class SSEDecoder:
         self._check(line)
         if not line:
             if self._block:
-                self._dispatch(self._block.decode("utf-8", "replace"), events)
+                self._take_fields(self._block.decode("utf-8", "replace"), events)
                 self._block.clear()
         elif line.startswith(b"retry:"):
             self._event(line.decode("utf-8", "replace"))  # it takes effect on its line
@@ -255,3 +247,14 @@ class SSEDecoder:
                 raise LineTooLong(f"A line of the event stream is over {self._max_line} bytes.")
         else:
             raise EventTooLarge(f"An event of the stream is over {self._max_event} bytes.")
+
+
+def _usual(text: str) -> tuple[str, str]:
+    """How the block in the middle of the text begins, and the type of its event."""
+    blank = text.find("\n\n", len(text) // 2)
+    start = blank + 2 if blank >= 0 else 0
+    if text.startswith("event: ", start):
+        end = text.find("\n", start)
+        if end >= 0 and text.startswith("data: ", end + 1):
+            return text[start : end + 7], text[start + 7 : end] or "message"
+    return "data: ", "message"

@@ -68,10 +68,20 @@ class AnthropicDecoder(SSETurn):
             except (msgspec.MsgspecError, RecursionError):
                 self._odd(event, out)
             else:
-                text = _plain_text(piece, event.event, blocks.text_index)
-                if text is not None:
-                    if text:
-                        out.append(TextDelta(text))
+                delta = piece.delta
+                # A piece of text and nothing else; once a token, so it calls nothing.
+                if (
+                    delta is not None
+                    and delta.type == "text_delta"
+                    and piece.index == blocks.text_index
+                    and piece.type == "content_block_delta"
+                    and event.event != "error"
+                    and piece.error is None
+                    and piece.usage is None
+                    and type(delta.text) is str
+                ):
+                    if delta.text:
+                        out.append(TextDelta(delta.text))
                     continue
                 self._take(piece, event, out)
             if self._sse is None:
@@ -172,26 +182,6 @@ class AnthropicDecoder(SSETurn):
 
     def _has_spoken(self, out: list[Delta]) -> bool:
         return self._spoke or any(type(delta) is TextDelta for delta in out)
-
-
-def _plain_text(piece: StreamEvent, name: str, text_index: int) -> str | None:
-    """The text of an event that holds nothing else, or None where it may hold more.
-
-    It runs once a token, so it looks at each field once and calls nothing.
-    """
-    delta = piece.delta
-    if (
-        delta is not None
-        and delta.type == "text_delta"
-        and piece.index == text_index
-        and piece.type == "content_block_delta"
-        and name != "error"
-        and piece.error is None
-        and piece.usage is None
-        and type(delta.text) is str
-    ):
-        return delta.text
-    return None
 
 
 def _error_in(value: Any, name: str) -> Any:
