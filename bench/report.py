@@ -29,7 +29,8 @@ installs each peer into an environment of its own under `.bench/` the first time
 there to get that peer's newest version. `python -m bench.run --quick` takes a minute, measures
 Headrace alone and leaves this page as it is; `--only NAME`, `--sections` and `--no-peers` narrow
 it. The programs are in `bench/`: `replay_server.py`, `floor.py`, `ours.py`, `peers/`, and for other
-wires `wire_bodies.py`, `wire_floor.py`, `wire_adapter.py`.
+wires `wire_bodies.py`, `wire_floor.py`, `wire_adapter.py`; `store.py` and `viewers.py` run by
+themselves, too.
 """
 
 

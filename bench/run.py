@@ -8,11 +8,20 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bench import environments, report, sections
+from bench import environments, report, sections, store, viewers
 from bench.measure import replay_server
 from bench.rows import AIOHTTP, FLOOR, OURS, PEERS, Row
 from bench.sections import SECTIONS, Plan
 
+EVERY = SECTIONS | {
+    "store": lambda plan: store.store(store.QUICK if plan.rounds < QUICK_BELOW else store.Size()),
+    "viewers": lambda plan: viewers.section(
+        viewers.QUICK if plan.rounds < QUICK_BELOW else viewers.Size()
+    ),
+}
+"""The tables by name, in the order of the page."""
+
+QUICK_BELOW = 5  # rounds
 PAGE = environments.ROOT / "docs" / "benchmarks.md"
 
 
@@ -35,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="NAME", help="programs whose name has NAME in it")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument(
-        "--sections", nargs="+", choices=[*SECTIONS], default=[*SECTIONS], help="which tables"
+        "--sections", nargs="+", choices=[*EVERY], default=[*EVERY], help="which tables"
     )
     parser.add_argument("--out", type=Path, help="where to write the page, however narrow the run")
     parser.add_argument(
@@ -66,10 +75,10 @@ def main() -> int:
         plan = quick(plan) if options.quick else plan
         for name in options.sections:
             print(f"\n{name} ({time.monotonic() - begin:.0f} s)", flush=True)
-            done.append(SECTIONS[name](plan))
+            done.append(EVERY[name](plan))
             print("\n" + report.section_text(done[-1]), flush=True)
     print(report.checks_text(done))
-    whole = not options.quick and not options.only and options.sections == [*SECTIONS]
+    whole = not options.quick and not options.only and options.sections == [*EVERY]
     if out := options.out or (PAGE if whole else None):
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(report.page(done, chosen, plan.rounds), encoding="utf-8")

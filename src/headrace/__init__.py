@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from headrace.runs.fold import fold
     from headrace.runs.response import Response
     from headrace.runs.run import Run
+    from headrace.runtime.runtime import Runtime
     from headrace.tools.context import RunContext
     from headrace.tools.tool import tool
     from headrace.usage import Metrics, Usage
@@ -52,6 +53,7 @@ _HOMES = {
     "RunCancelled": "headrace.errors",
     "RunContext": "headrace.tools.context",
     "RunFailed": "headrace.errors",
+    "Runtime": "headrace.runtime.runtime",
     "StreamChunk": "headrace.models.chunk",
     "Text": "headrace.messages",
     "tool": "headrace.tools.tool",
@@ -76,6 +78,7 @@ __all__ = [
     "RunCancelled",
     "RunContext",
     "RunFailed",
+    "Runtime",
     "StreamChunk",
     "Text",
     "ToolError",

@@ -6,7 +6,18 @@
     │   ├── UnknownOption              an option that no model knows
     │   ├── StreamingUnsupported       the model (or its endpoint) cannot stream
     │   ├── MissingExtra               an optional dependency is not installed
-    │   └── ChannelClosed              sent to, or closed twice, after the end
+    │   ├── ChannelClosed              sent to, or closed twice, after the end
+    │   ├── InvalidId                  an id or key that can name nothing
+    │   ├── InvalidCursor              an `after` that no event of the run ever had
+    │   ├── InputTooLarge              a request past its bound
+    │   ├── TooManyRuns                the runtime has as many live runs as it takes
+    │   ├── AgentUnknown               no agent of this name is here to run
+    │   ├── RunNotFound                no such run (any more)
+    │   ├── RunEnded                   the run has ended; nothing can be sent to it
+    │   ├── SessionNotFound            no such session (any more)
+    │   ├── SessionBusy                the session has a live run
+    │   ├── SessionConflict            someone else has added to the session since
+    │   └── IdempotencyConflict        the key was used for another request
     ├── ProviderError                  the model's server: it refused, broke or fell silent
     │   ├── ConnectionFailed           no connection, or it was reset before the first byte
     │   ├── AuthenticationFailed       401, 403: the key is wrong or may not do this
@@ -24,7 +35,12 @@
     ├── ConsumerError                  whoever reads: too slow, or asks for what is gone
     │   ├── BackpressureTimeout
     │   ├── StreamTimeout              `with_timeout` ran out
+    │   ├── ViewerLagged               too far behind for the policy `disconnect`
     │   └── ReplayGap                  events that retention has cut away
+    ├── StoreUnavailable               where runs are kept: full, locked, broken or closed
+    │   └── StoreTooNew                it was written by a newer Headrace
+    ├── RecoveryLimit                  a run lost its process again and again
+    ├── RunHandedOver                  another process goes on with the run
     ├── LogConflict                    a stale writer: compare-and-append was refused
     ├── LogTooLarge                    a run's log passed its bound
     ├── RunFailed                      a view reached the terminal `error` event
@@ -94,6 +110,101 @@ class ChannelClosed(UsageError):
     """Something was sent to a channel after its end."""
 
     code = "channel_closed"
+
+
+class InvalidId(UsageError):
+    """An id or key that can name nothing: empty, too long, or with characters it may not have."""
+
+    code = "invalid_id"
+
+
+class InvalidCursor(UsageError):
+    """An `after` that no event of the run ever had: negative, or past the log's end."""
+
+    code = "invalid_cursor"
+
+
+class InputTooLarge(UsageError):
+    """A request is past its bound."""
+
+    code = "input_too_large"
+
+
+class TooManyRuns(UsageError):
+    """The runtime has as many live runs as it takes."""
+
+    code = "too_many_runs"
+    retryable = True
+
+
+class AgentUnknown(UsageError):
+    """No agent of this name is here to run, or to go on with its run."""
+
+    code = "agent_unknown"
+
+
+class RunNotFound(UsageError):
+    """There is no such run, or retention has removed it."""
+
+    code = "run_not_found"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"There is no run {run_id[:80]!r}.", hint="headrace runs lists them.")
+        self.run_id = run_id
+
+
+class RunEnded(UsageError):
+    """The run has ended; nothing can be sent to it any more."""
+
+    code = "run_ended"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"The run {run_id[:80]} has ended.", hint="Start a new one.")
+        self.run_id = run_id
+
+
+class SessionNotFound(UsageError):
+    """There is no such session, or it was deleted."""
+
+    code = "session_not_found"
+
+    def __init__(self, session: str) -> None:
+        super().__init__(
+            f"There is no session {session[:80]!r}.", hint="headrace sessions lists them."
+        )
+        self.session = session
+
+
+class SessionBusy(UsageError):
+    """The session has a live run; a session has at most one.
+
+    Attributes:
+        run_id: The live run.
+    """
+
+    code = "session_busy"
+    retryable = True
+
+    def __init__(self, session: str, run_id: str) -> None:
+        super().__init__(
+            f"The session {session[:80]!r} has a live run, {run_id}.",
+            hint="Wait for its end, cancel it, or steer it with send().",
+        )
+        self.session = session
+        self.run_id = run_id
+
+
+class SessionConflict(UsageError):
+    """Compare-and-append to a session was refused: someone else has added to it since."""
+
+    code = "session_conflict"
+    retryable = True
+
+
+class IdempotencyConflict(UsageError):
+    """The idempotency key was used before, for another request."""
+
+    code = "idempotency_conflict"
 
 
 class ProviderError(HeadraceError):
@@ -251,6 +362,13 @@ class StreamTimeout(ConsumerError):
     code = "stream_timeout"
 
 
+class ViewerLagged(ConsumerError):
+    """A viewer with the policy `disconnect` fell too far behind."""
+
+    code = "viewer_lagged"
+    retryable = True
+
+
 class ReplayGap(ConsumerError):
     """The events asked for are no longer kept.
 
@@ -268,6 +386,41 @@ class ReplayGap(ConsumerError):
         )
         self.first = first
         self.last = last
+
+
+class StoreUnavailable(HeadraceError):
+    """Where runs are kept cannot be used: full, locked, broken or closed.
+
+    What was shown is kept; nothing else was shown. Once the cause is gone, new runs work, and
+    recovery takes up those that were interrupted.
+    """
+
+    code = "store_unavailable"
+    retryable = True
+
+
+class StoreTooNew(StoreUnavailable):
+    """The store was written by a newer Headrace than this one."""
+
+    code = "store_too_new"
+    retryable = False
+
+
+class RecoveryLimit(HeadraceError):
+    """A run lost its process again and again, so it may be what brings processes down."""
+
+    code = "recovery_limit"
+
+
+class RunHandedOver(HeadraceError):
+    """The run goes on in another process, or will: follow it through the store."""
+
+    code = "run_handed_over"
+    retryable = True
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"The run {run_id} was handed over.", hint="Attach to it again.")
+        self.run_id = run_id
 
 
 class LogConflict(HeadraceError):

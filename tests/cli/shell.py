@@ -24,7 +24,8 @@ _STYLING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
 
 def environment(**more: str) -> dict[str, str]:
     """Nothing of the machine's own keys and settings; no Ollama answers on port 9."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    names = ("PATH", "HOME", "LANG", "XDG_DATA_HOME")  # the last is the tests' own
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     base = {"TERM": "xterm-256color", "OLLAMA_HOST": "127.0.0.1:9", "HEADRACE_SPEED": "0"}
     return {**kept, **base, "PYTHONUTF8": "1", **more}
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from pathlib import Path
 
+import pexpect
 import pytest
 
+from tests.cli.kept import Kept
 from tests.cli.shell import Served, before, ended, headrace, terminal
 from tests.providers.chat_bodies import STOP, chunk
 from tests.support.loopback import STALL, reply, stream
@@ -186,3 +189,65 @@ def test_a_script_learns_that_an_answer_failed() -> None:
 def test_a_missing_key_is_told_before_anything_else() -> None:
     done = headrace("chat", "--model", "openai", code=2)
     assert "OPENAI_API_KEY" in done.stderr
+
+
+def test_the_conversation_goes_on_after_a_restart(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    with Served(*(stream(chunk(f"Answer {i}."), STOP) for i in (1, 2, 3))) as server:
+        with terminal("chat", *server.at, **kept.env) as child:
+            child.expect(r"session (\d{4}-\d\d-\d\d-[0-9a-f]{6})\r")
+            name = str(child.match[1]) if child.match else ""
+            child.expect(PROMPT)
+            child.sendline("first")
+            child.expect("Answer 1.")
+            child.expect(PROMPT)
+            child.sendline("/new")
+            child.expect(r"A new conversation: \S+-[0-9a-f]{6}\.")
+            assert name not in before(child)
+            child.sendeof()
+            assert ended(child) == 0
+        with terminal("chat", *server.at, "--session", name, **kept.env) as child:
+            child.expect(f"session {name}, 2 messages so far")
+            child.expect(PROMPT)
+            child.sendline("second")
+            child.expect("Answer 2.")
+            child.expect(PROMPT)
+        kept.headrace("run", "third", *server.at, "--session", name)
+        said = [m["content"] for m in server.requests[2].json["messages"]]
+    assert said == ["first", "Answer 1.", "second", "Answer 2.", "third"]
+
+
+def test_a_chat_that_was_killed_in_an_answer_goes_on_later(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    answers = [
+        stream(chunk("Yes."), STOP),
+        stream(chunk("Once"), end=STALL),
+        stream(chunk("Here."), STOP),
+    ]
+    with Served(*answers) as server:
+        chat = ("chat", *server.at, "--session", "talk")
+        with terminal(*chat, **kept.env) as child:
+            child.expect(PROMPT)
+            child.sendline("Are you there?")
+            child.expect("Yes.")
+            child.expect(PROMPT)
+            child.sendline("Tell me")
+            child.expect("Once")
+            child.kill(signal.SIGKILL)
+            child.expect(pexpect.EOF)
+        newest = kept.records()[0]
+        assert newest.live
+        # Until it is clear that no one has it, its session is not touched.
+        done = kept.headrace(*chat, stdin="Still?\n", code=1)
+        assert newest.id in done.stderr
+        kept.forsake(newest.owner)
+        assert kept.runs()[0]["status"] == "lost"
+        assert kept.headrace(*chat, stdin="And now?\n").stdout == "Here.\n"
+        said = [m["content"] for m in server.requests[2].json["messages"]]
+    assert kept.runs()[1]["reason"] == "agent_unknown"
+    assert (said[:2], said[-1]) == (["Are you there?", "Yes."], "And now?")
+
+
+def test_memory_names_no_session() -> None:
+    done = headrace("chat", "--store", "memory:", "--model", "demo", stdin="")
+    assert "session" not in done.stderr

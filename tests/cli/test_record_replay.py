@@ -112,7 +112,7 @@ def test_faults_on_demand(cassette: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["replay", "nowhere"], "There is no file nowhere."),
+        (["replay", "nowhere"], "There is no file and no run nowhere."),
         (["replay", "README.txt"], "README.txt is no cassette."),
         (["replay", "README.txt", "--fault", "melt"], "There is no fault 'melt'."),
         (["replay", "README.txt", "--speed", "-1"], "The speed of a cassette is 0"),

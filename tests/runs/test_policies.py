@@ -1,13 +1,30 @@
-"""Joining deltas: no text lost, nothing structural touched, bounded pieces."""
+"""Joining and dropping deltas: what is lost, what is said, what stays; and a policy's values."""
 
 from __future__ import annotations
 
+from math import inf, nan
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.errors import UsageError
 from headrace.events import Event, Thought, Token, ToolArgs, Warn, type_of
 from headrace.runs.fold import fold
-from headrace.runs.policies import JOINED_MAX, join_deltas, pending_chars, text_chars
+from headrace.runs.policies import (
+    BLOCK_TIMEOUT,
+    JOINED_MAX,
+    MERGE,
+    MERGE_OVER,
+    Policy,
+    block,
+    drop_deltas,
+    join_deltas,
+    lag_of,
+    pending_chars,
+    policy_of,
+    text_chars,
+)
 from tests.strategies import EVENTS, logs
 
 KIB = 1024
@@ -105,3 +122,72 @@ def test_joining_nothing_gives_nothing() -> None:
 @given(st.lists(EVENTS, max_size=6))
 def test_a_bound_counts_at_least_what_a_viewer_waits_for(events: list[Event]) -> None:
     assert text_chars(events) >= pending_chars(events)
+
+
+def is_delta(event: Event) -> bool:
+    return isinstance(event, Token | Thought | ToolArgs)
+
+
+def is_gap(event: Event) -> bool:
+    return isinstance(event, Warn) and event.code == "gap"
+
+
+@given(logs(), st.data())
+def test_dropping_keeps_all_but_deltas_and_says_where_they_were(
+    events: list[Event], data: st.DataObject
+) -> None:
+    after = data.draw(st.integers(0, len(events) - 1))
+    kept = drop_deltas(events[after:], after)
+    assert [e for e in kept if not is_gap(e)] == [e for e in events[after:] if not is_delta(e)]
+    missing = {e.seq for e in events[after:] if is_delta(e)}
+    told: set[int] = set()
+    last = after
+    for event in kept:
+        if is_gap(event):
+            assert isinstance(event, Warn)
+            assert f"Events {last + 1} to {event.seq}," in event.message
+            assert event.at == events[event.seq - 1].at
+            told |= {*range(last + 1, event.seq + 1)}
+        last = event.seq
+    assert told == missing
+    assert last == events[-1].seq
+
+
+@given(logs())
+def test_dropped_text_is_all_that_the_fold_misses(events: list[Event]) -> None:
+    whole, rest = fold(events), fold(drop_deltas(events, 0))
+    assert (rest.text, rest.reasoning) == ("", "")
+    for field in ("answer", "status", "usage", "tools", "messages", "finish_reason", "last_seq"):
+        assert getattr(rest, field) == getattr(whole, field)
+
+
+def test_a_gap_behind_a_joined_delta_names_the_first_event_in_it() -> None:
+    joined: list[Event] = [Token(9, 1.0, "", "nine in one", 0)]
+    assert "Events 4 to 9," in repr(drop_deltas(joined, 3))
+
+
+def test_the_lag_is_exact_at_the_end_and_an_estimate_before() -> None:
+    tokens: list[Event] = [Token(seq, 1.0, "", "four", 0) for seq in range(11, 21)]
+    assert lag_of(tokens, 10, 20) == 40
+    assert lag_of(tokens, 10, 110) == 400
+    assert lag_of(join_deltas(tokens), 10, 20) == 40
+    assert lag_of([Warn(1, 1.0, "", "code", "words")], 0, 1000) == 0
+
+
+def test_policies_are_values() -> None:
+    assert (MERGE_OVER, BLOCK_TIMEOUT) == (64 * KIB, 5.0)
+    assert policy_of("merge") == Policy() == MERGE
+    assert policy_of("block") == Policy("block", 5.0) == block()
+    assert policy_of(block(2)) == Policy("block", 2)
+
+
+@pytest.mark.parametrize("name", ["", "Merge", "skip", None, 3])
+def test_an_unknown_policy_names_the_known(name: str) -> None:
+    with pytest.raises(UsageError, match="Known are: merge, drop, disconnect, block"):
+        policy_of(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, inf, nan, "5", None])
+def test_a_timeout_that_is_no_time_is_refused(seconds: float) -> None:
+    with pytest.raises(UsageError, match="the default is 5"):
+        block(seconds)

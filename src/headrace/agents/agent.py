@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from headrace.agents.calls import CallSettings
 from headrace.agents.drive import Plan, drive
+from headrace.agents.past import Past
 from headrace.errors import UsageError
 from headrace.messages import Message, MessageInput, as_messages
 from headrace.models.chunk import StreamChunk
 from headrace.models.deadlines import Deadlines
 from headrace.models.model import Model
 from headrace.models.request import Options
+from headrace.runs.log import RunLog
 from headrace.runs.response import Response
-from headrace.runs.run import Run, RunInfo
+from headrace.runs.run import Run, RunInfo, new_run_id
 from headrace.runs.writer import Writer
 from headrace.views.chunks import OnError, chunks
 
@@ -125,7 +135,7 @@ class Agent:
             ConfigurationError: no such provider or model, or no key.
             UsageError: input that is no message.
         """
-        return self._run(input, context, history, retract=retract, private=False)
+        return self.make_run([*history, *as_messages(input)], context=context, retract=retract)
 
     async def run(
         self,
@@ -139,7 +149,7 @@ class Agent:
         Raises:
             RunFailed: the run failed; `partial` holds the text so far.
         """
-        async with self._run(input, context, history, retract=True, private=True) as run:
+        async with self._private(input, context, history, retract=True) as run:
             return await run.result()
 
     def run_stream(
@@ -158,7 +168,7 @@ class Agent:
         Raises:
             RunFailed: out of the iteration, unless `on_error` is ``chunk``.
         """
-        run = self._run(message, context, history, retract=False, private=True)
+        run = self._private(message, context, history)
         return chunks(run, on_error=on_error)
 
     async def execute_stream(
@@ -179,7 +189,7 @@ class Agent:
         from headrace.views.channel import pour
 
         try:
-            run = self._run(task, context, history, retract=False, private=True)
+            run = self._private(task, context, history)
         except BaseException:
             channel.close()
             raise
@@ -196,7 +206,7 @@ class Agent:
         """Call `on_chunk` with each piece of text; what it raises stops the run and comes out."""
         from headrace.views.callback import call_back
 
-        run = self._run(input, context, history, retract=False, private=True)
+        run = self._private(input, context, history)
         return await call_back(run, on_chunk)
 
     def run_sync(
@@ -232,29 +242,63 @@ class Agent:
 
         return stream_sync(lambda: self.run_stream(input, context=context, history=history))
 
-    def _run(
+    def make_run(
+        self,
+        messages: Sequence[Message],
+        *,
+        context: Mapping[str, Any] | None = None,
+        retract: bool = True,
+        private: bool = False,
+        session: str | None = None,
+        log: RunLog | None = None,
+        id: str | None = None,
+        past: Callable[[], Awaitable[Past]] | None = None,
+        deadline: float | None = None,
+    ) -> Run:
+        """A run of this agent for whoever keeps runs; programs use `start`.
+
+        Args:
+            messages: The conversation before and the input.
+            context: For tools.
+            retract: As for `start`.
+            private: At most one viewer, there from the start.
+            session: The session that the run belongs to.
+            log: Where it is written; by default in memory.
+            id: Its id; a fresh one by default.
+            past: Awaited before the loop begins: where it goes on, when it was interrupted.
+            deadline: Seconds for the whole run; by default the agent's own.
+
+        Raises:
+            ConfigurationError: no such provider or model, or no key.
+        """
+        run_id = id or new_run_id()
+
+        async def driver(writer: Writer) -> Any:
+            begun = None if past is None else await past()
+            return await drive(self._plan(run_id, context or {}, retract), messages, writer, begun)
+
+        dispatcher = self._dispatcher
+        return Run(
+            driver,
+            RunInfo(self.name, self.model.name, session),
+            deadline=self.deadlines.run if deadline is None else deadline,
+            private=private and dispatcher is None,
+            on_begin=None if dispatcher is None else dispatcher.attach,
+            log=log,
+            id=run_id,
+        )
+
+    def _private(
         self,
         input: MessageInput,
         context: Mapping[str, Any] | None,
         history: Iterable[Message],
         *,
-        retract: bool,
-        private: bool,
+        retract: bool = False,
     ) -> Run:
+        """A run for one viewer that keeps no log."""
         messages = [*history, *as_messages(input)]
-
-        async def driver(writer: Writer) -> Any:
-            return await drive(self._plan(run.id, context or {}, retract), messages, writer)
-
-        dispatcher = self._dispatcher
-        run = Run(
-            driver,
-            RunInfo(self.name, self.model.name),
-            deadline=self.deadlines.run,
-            private=private and dispatcher is None,
-            on_begin=None if dispatcher is None else dispatcher.attach,
-        )
-        return run
+        return self.make_run(messages, context=context, retract=retract, private=True)
 
     def _plan(self, run_id: str, context: Mapping[str, Any], retract: bool) -> Plan:
         return Plan(

@@ -44,12 +44,30 @@ class Calls:
 
     Each call's `tool_start` is written when it begins to run and its `tool_end` the moment it is
     over, in whatever order they end.
+
+    Args:
+        settings: What the calls of all steps share.
+        writer: The run's writer.
+        agent: Path of the agent that calls.
+        known: Results by call id, of calls that had ended before the run was interrupted: these
+            never run again.
+        begun: Ids of calls that have their `tool_start` already.
     """
 
-    def __init__(self, settings: CallSettings, writer: Writer, agent: str = "") -> None:
+    def __init__(
+        self,
+        settings: CallSettings,
+        writer: Writer,
+        agent: str = "",
+        *,
+        known: Mapping[str, ToolResult] | None = None,
+        begun: frozenset[str] = frozenset(),
+    ) -> None:
         self._settings = settings
         self._writer = writer
         self._agent = agent
+        self._known = known or {}
+        self._begun = begun
         self._slots = asyncio.Semaphore(settings.limit)
         # By the whole call, not its id: a model may give one id to two different calls.
         self._tasks: dict[ToolCall, asyncio.Task[ToolOutcome]] = {}
@@ -74,9 +92,16 @@ class Calls:
     async def results(self, calls: Sequence[ToolCall]) -> Message:
         """Run all calls to their end; gives the message with their results, in their order."""
         for call in calls:
-            self.begin(call)
-        outcomes = [await self._tasks[call] for call in calls]
-        return Message.tool(*map(_result, calls, outcomes))
+            if call.id not in self._known:
+                self.begin(call)
+        return Message.tool(*[await self._result(call) for call in calls])
+
+    async def _result(self, call: ToolCall) -> ToolResult:
+        if call.id in self._known:
+            return self._known[call.id]
+        outcome = await self._tasks[call]
+        text = outcome.output if outcome.error is None else outcome.error
+        return ToolResult(call.id, call.name, text, outcome.error is not None)
 
     async def abort(self, error: str) -> None:
         """Cancel what runs; the `tool_end`s are written at once, with `error`."""
@@ -95,11 +120,19 @@ class Calls:
 
     async def _run(self, call: ToolCall) -> ToolOutcome:
         async with self._slots:
-            self._writer.put(ToolStart, self._agent, call.id, call.name, _input(call))
+            if call.id not in self._begun:
+                self._writer.put(ToolStart, self._agent, call.id, call.name, _input(call))
             self._running[call] = asyncio.get_running_loop().time()
+            if not self._repeatable(call):
+                # Whoever takes the run up must find that this may have been done.
+                await self._writer.kept()
             outcome = await self._execute(call)
             self._end(call, outcome.output, outcome.error, outcome.duration_ms)
             return outcome
+
+    def _repeatable(self, call: ToolCall) -> bool:
+        tool = self._settings.tools.get(call.name)
+        return tool is None or tool.idempotent or tool.read_only
 
     async def _execute(self, call: ToolCall) -> ToolOutcome:
         from headrace.tools.context import RunContext
@@ -129,11 +162,6 @@ def _input(call: ToolCall) -> object:
         return msgspec.json.decode(call.arguments)
     except msgspec.DecodeError:
         return call.arguments
-
-
-def _result(call: ToolCall, outcome: ToolOutcome) -> ToolResult:
-    text = outcome.output if outcome.error is None else outcome.error
-    return ToolResult(call.id, call.name, text, outcome.error is not None)
 
 
 def _look(task: asyncio.Task[ToolOutcome]) -> None:

@@ -14,15 +14,17 @@ from headrace.agents.next_step import (
     Done,
     RunTools,
     State,
+    after_inputs,
     after_tools,
     after_turn,
     next_step,
+    said_more,
 )
+from headrace.agents.past import Past
 from headrace.agents.step import Step
 from headrace.errors import ProviderError
 from headrace.events import Retract, Warn
 from headrace.messages import Message
-from headrace.models.assembler import Turn
 from headrace.models.model import Model
 from headrace.models.request import ModelRequest, Options, ToolSpec
 from headrace.runs.run import Outcome
@@ -54,27 +56,32 @@ class Plan(Struct, frozen=True):
     agent: str = ""
 
 
-async def drive(plan: Plan, messages: Sequence[Message], writer: Writer) -> Outcome:
-    """Run the loop from `messages` to its end.
+async def drive(
+    plan: Plan, messages: Sequence[Message], writer: Writer, past: Past | None = None
+) -> Outcome:
+    """Run the loop from `messages`, or from where an interrupted run stands, to its end.
 
     Raises:
         ProviderError: a model call failed for good.
         UsageError: the provider cannot do what the agent asks for.
         CancelledError: the run was cancelled; every pair that was begun is closed.
     """
-    state = State(tuple(messages))
-    calls = Calls(plan.calls, writer, plan.agent)
+    past = past or Past(State(tuple(messages)))
+    state = past.state
+    calls = Calls(plan.calls, writer, plan.agent, known=past.results, begun=past.begun)
     try:
         while True:
             match next_step(state, plan.max_steps):
                 case CallModel(step=number):
                     calls = Calls(plan.calls, writer, plan.agent)
-                    state = after_turn(state, await _step(plan, state, writer, number, calls))
+                    state = await _step(plan, state, writer, number, calls)
                 case RunTools(calls=asked):
                     state = after_tools(state, await calls.results(asked))
                 case Done(finish_reason=reason):
                     await calls.abort("not asked for")
-                    return Outcome(reason, state.messages)
+                    if plan.agent or not writer.inputs or state.step >= plan.max_steps:
+                        return Outcome(reason, state.messages)
+                    state = said_more(state)
     except asyncio.CancelledError:
         await calls.abort("cancelled")
         raise
@@ -83,18 +90,19 @@ async def drive(plan: Plan, messages: Sequence[Message], writer: Writer) -> Outc
         raise
 
 
-async def _step(plan: Plan, state: State, writer: Writer, number: int, calls: Calls) -> Turn:
+async def _step(plan: Plan, state: State, writer: Writer, number: int, calls: Calls) -> State:
     """Call the model; where it breaks in the middle, withdraw and ask again.
 
     Asked again is the same model, once; or what a fallback has left, until nothing is.
     """
     mark = len(writer.text)
-    request = _request(plan, state)
     model, first = plan.model, True
     while True:
-        step = _try(plan, model, request, writer, number, calls)
+        if not plan.agent:
+            state = after_inputs(state, writer.inputs)
+        step = _try(plan, model, _request(plan, state), writer, number, calls)
         try:
-            return await step.run()
+            return after_turn(state, await step.run())
         except ProviderError as error:
             following = _following(plan, step, error, first)
             if following is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from headrace.events import FinishReason
@@ -65,3 +67,15 @@ def after_turn(state: State, turn: Turn) -> State:
 def after_tools(state: State, results: Message) -> State:
     """The state when the turn's tools have answered."""
     return State((*state.messages, results), state.step)
+
+
+def after_inputs(state: State, inputs: Sequence[str]) -> State:
+    """The state when people have said something into the run, just before a step."""
+    if not inputs:
+        return state
+    return State((*state.messages, *map(Message.user, inputs)), state.step, state.turn)
+
+
+def said_more(state: State) -> State:
+    """The state of a loop that was done, and goes on because people have said more."""
+    return State(state.messages, state.step)

@@ -96,6 +96,8 @@ class Step:
                 write(batch)
                 if self._on_call is not None and isinstance(batch[-1], ToolCallDelta):
                     self._tell(self._on_call)
+                if self._writer.crowded:
+                    await self._writer.room()
 
     def _tell(self, on_call: OnCall) -> None:
         calls = self._assembler.completed_calls()

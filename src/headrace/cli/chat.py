@@ -25,14 +25,13 @@ from headrace.cli.asking import (
     choose,
 )
 from headrace.cli.endings import FAILED, clear_endings, complain
+from headrace.cli.storing import Keeping, SessionName, StoreURL, new_session
 
 if TYPE_CHECKING:
     from headrace.frontends.viewing import Screen
-    from headrace.messages import Message
-    from headrace.runs.run import Run
 
 _HELP = """\
-/new    forget the conversation and begin a new one
+/new    begin a new conversation; this one is kept
 /help   this
 /exit   leave, as Ctrl-D does
 Ctrl-C stops an answer and keeps what was said; at the prompt it leaves."""
@@ -50,13 +49,16 @@ def chat(
     max_steps: MaxSteps = 20,
     timeout: Timeout = 900.0,
     speed: Speed = None,
+    session: SessionName = None,
+    store: StoreURL = None,
 ) -> None:
     """Talk with a model in the terminal.
 
-    Ctrl-C stops an answer, at the prompt it leaves; /help tells more.
+    Ctrl-C stops an answer, at the prompt it leaves; /help tells more. The conversation is kept:
+    the banner tells its name, and --session NAME goes on with it.
 
     Without --model: LLM_PROVIDER, else the first provider whose key is set, else an Ollama that
-    answers on its port, else the embedded demo model. The conversation lives in memory.
+    answers on its port, else the embedded demo model.
     """
     asked = Asked(
         model,
@@ -70,34 +72,56 @@ def chat(
         timeout,
         speed,
     )
-    conversation = Conversation(choose(asked))
+    conversation = Conversation(choose(asked), Keeping(store), session)
     raise typer.Exit(conversation.hold())
 
 
 class Conversation:
-    """One conversation: its messages so far and where it is shown."""
+    """One conversation: its session and where it is shown.
 
-    def __init__(self, chosen: Chosen) -> None:
+    Raises:
+        InvalidId: a name that no session can have.
+    """
+
+    def __init__(self, chosen: Chosen, keeping: Keeping, session: str | None) -> None:
         from headrace.frontends.keyboard import Prompt
+        from headrace.runs.stores.record import check_name
 
         self._chosen = chosen
-        self._history: tuple[Message, ...] = ()
+        self._keeping = keeping
+        self._session = new_session() if session is None else check_name(session, "session")
         self._prompt = Prompt()
         self._rich = sys.stdout.isatty()
         self._code = 0
 
     def hold(self) -> int:
         """Talk until there is nothing more to say; gives the exit code."""
-        self._banner()
         # One event loop for all answers, so that connections to the model stay open.
         with asyncio.Runner() as runner:
-            while self._code < 128 and (line := self._next_line()) is not None:
-                if line.startswith("/"):
-                    self._command(line)
-                elif line:
-                    runner.run(self._answer(line))
+            runner.run(self._keeping.open())
+            try:
+                self._banner(runner.run(self._said()))
+                self._talk(runner)
+            finally:
+                runner.run(self._keeping.close())
         # What went wrong in a conversation was told there; only a script asks for a code.
         return 0 if self._prompt.interactive and self._code < 128 else self._code
+
+    def _talk(self, runner: asyncio.Runner) -> None:
+        while self._code < 128 and (line := self._next_line()) is not None:
+            if line.startswith("/"):
+                self._command(line)
+            elif line:
+                runner.run(self._answer(line))
+
+    async def _said(self) -> int:
+        """How many messages the conversation has already."""
+        from headrace.errors import SessionNotFound
+
+        try:
+            return (await self._keeping.store.session(self._session)).version
+        except SessionNotFound:
+            return 0
 
     def _next_line(self) -> str | None:
         try:
@@ -108,38 +132,54 @@ class Conversation:
             print()
         return None if line is None or line.strip() == "/exit" else line.strip()
 
-    def _banner(self) -> None:
+    def _banner(self, said: int) -> None:
         from importlib.metadata import version
 
         from headrace.frontends.escapes import one_line
 
         name, why = one_line(self._chosen.model.name), one_line(self._chosen.why)
         out = sys.stdout if self._rich else sys.stderr
-        print(f"Headrace {version('headrace')} · {name} ({why})", file=out)
+        where = f" · session {one_line(self._session)}" if self._keeping.lasting else ""
+        more = f", {said} messages so far" if said else ""
+        print(f"Headrace {version('headrace')} · {name} ({why}){where}{more}", file=out)
         if self._prompt.interactive:
             print("Ctrl-C stops an answer, Ctrl-D leaves, /help tells more.\n", file=out)
         out.flush()
 
     def _command(self, line: str) -> None:
         if line == "/new":
-            self._history = ()
-            print("A new conversation.")
+            self._session = new_session()
+            name = f": {self._session}" if self._keeping.lasting else ""
+            print(f"A new conversation{name}.")
         elif line == "/help":
             print(_HELP)
         else:
             complain(f"There is no command {line.split()[0]}.", "/help lists them.")
 
     async def _answer(self, line: str) -> None:
+        from headrace.errors import HeadraceError
+
+        try:
+            await self._show(line)
+        except HeadraceError as error:  # the store failed, or another run is live in the session
+            complain(error.message, error.hint)
+            self._code = self._code or FAILED
+
+    async def _show(self, line: str) -> None:
+        from headrace.events import Error
         from headrace.frontends.keyboard import quiet_keys, stopping
         from headrace.frontends.viewing import show
 
-        start = self._chosen.agent.start(line, history=self._history, retract=self._rich)
-        async with start as run:
+        agent, session = self._chosen.agent, self._session
+        begun = self._keeping.submitted(agent, line, session=session, retract=self._rich)
+        async with begun as run:
             with quiet_keys(), stopping(run) as stop:
-                await show(run, self._screen())
-            if stop.signal == signal.SIGTERM:
-                self._code = 128 + signal.SIGTERM
-            await self._remember(line, run)
+                end = await show(run, self._screen())
+        if stop.signal == signal.SIGTERM:
+            self._code = 128 + signal.SIGTERM
+        elif isinstance(end, Error):
+            complain(end.message)
+            self._code = self._code or FAILED
 
     def _screen(self) -> Screen:
         if self._rich:
@@ -149,19 +189,3 @@ class Conversation:
         from headrace.frontends.plain import PlainScreen
 
         return PlainScreen(sys.stdout, sys.stderr)
-
-    async def _remember(self, line: str, run: Run) -> None:
-        """Keep what was said; of an answer that was cut, the part that was shown."""
-        from headrace.errors import RunCancelled, RunFailed
-        from headrace.messages import Message
-
-        try:
-            self._history = (await run.result()).messages
-        except (RunCancelled, RunFailed) as error:
-            if isinstance(error, RunFailed):
-                complain(str(error))
-                self._code = self._code or FAILED
-            # A question alone would leave two user messages in a row, which some servers refuse.
-            if error.partial.strip():
-                said = (Message.user(line), Message.assistant(error.partial))
-                self._history = (*self._history, *said)

@@ -8,12 +8,16 @@ from typing import Annotated
 
 import typer
 
+from headrace.cli.cancel import cancel
 from headrace.cli.chat import chat
 from headrace.cli.models import models
 from headrace.cli.record import record
 from headrace.cli.replay import replay
 from headrace.cli.run import run
+from headrace.cli.runs import runs
 from headrace.cli.schema import schema
+from headrace.cli.sessions import sessions_app
+from headrace.cli.watch import watch
 
 app = typer.Typer(
     name="headrace",
@@ -24,6 +28,10 @@ app = typer.Typer(
 )
 app.command()(chat)
 app.command()(run)
+app.command()(runs)
+app.command()(watch)
+app.command()(cancel)
+app.add_typer(sessions_app, name="sessions")
 app.command()(record)
 app.command()(replay)
 app.command()(models)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from headrace.cli.columns import print_columns
 from headrace.cli.endings import clear_endings
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ def models(
 
         print(dumps({"chosen": chosen, "providers": rows}, indent=2))
         return
-    _print_table([{**row, "found": _found(row), "supports": _supports(row)} for row in rows])
+    shown = [{**row, "found": _found(row), "supports": _supports(row)} for row in rows]
+    print_columns(
+        list(_HEADINGS.values()), [[str(row[name]) for name in _HEADINGS] for row in shown]
+    )
     print()
     if "error" in chosen:
         print(f"None would be taken now: {chosen['error']}")
@@ -135,12 +139,3 @@ def _chosen() -> dict[str, str]:
     except UsageError as error:
         return {"error": str(error)}
     return {"model": choice.model.name, "why": choice.why}
-
-
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    from headrace.frontends.escapes import one_line
-
-    cells = [_HEADINGS, *({name: one_line(str(row[name])) for name in _HEADINGS} for row in rows)]
-    widths = {name: max(len(row[name]) for row in cells) for name in _HEADINGS}
-    for row in cells:
-        print("  ".join(row[name].ljust(widths[name]) for name in _HEADINGS).rstrip())

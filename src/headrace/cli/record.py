@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +23,11 @@ from headrace.cli.asking import (
     choose,
 )
 from headrace.cli.endings import clear_endings
-from headrace.cli.run import AsJSON, Question, question_text, show_run
+from headrace.cli.run import Question, question_text
+from headrace.cli.showing import AsJSON, show_own
+
+if TYPE_CHECKING:
+    from headrace.agents.agent import Agent
 
 File = Annotated[
     Path,
@@ -72,10 +76,14 @@ def record(
     )
     text = question_text(question)
     chosen = choose(asked)
-    retract = json or sys.stdout.isatty()
-    code = asyncio.run(show_run(chosen.agent.start(text, retract=retract), json))
+    code = asyncio.run(_answer(chosen.agent, text, json))
     _tell(chosen.model)
     raise typer.Exit(code)
+
+
+async def _answer(agent: Agent, text: str, json: bool) -> int:
+    async with agent.start(text, retract=json or sys.stdout.isatty()) as run:
+        return await show_own(run, json)
 
 
 def _tell(model: object) -> None:

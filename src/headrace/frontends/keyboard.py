@@ -8,11 +8,11 @@ import signal
 import stat
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any, Protocol
 
 from headrace.frontends.summary import STOPPED
-from headrace.runs.run import Run
 
 
 class Prompt:
@@ -45,6 +45,14 @@ class Prompt:
         return line.rstrip("\n") if line else None
 
 
+class Stoppable(Protocol):
+    """What Ctrl-C stops: a run, or only the look at one."""
+
+    def cancel(self, reason: str) -> Coroutine[Any, Any, object]:
+        """Stop it."""
+        ...
+
+
 class Stop:
     """What the keyboard (or the system) did to a run.
 
@@ -56,7 +64,7 @@ class Stop:
 
 
 @contextmanager
-def stopping(run: Run) -> Iterator[Stop]:
+def stopping(run: Stoppable) -> Iterator[Stop]:
     """While inside, Ctrl-C cancels the run and keeps what was shown; SIGTERM does, too.
 
     A second Ctrl-C, while the first is still at work, raises `KeyboardInterrupt`. Enter it in
@@ -92,7 +100,7 @@ class Reader:
 
 
 @contextmanager
-def cancel_when_reader_leaves(run: Run) -> Iterator[Reader]:
+def cancel_when_reader_leaves(run: Stoppable) -> Iterator[Reader]:
     """While inside, a pipe that no one reads any more cancels the run at once.
 
     Without it the run would go on, and be billed, until its next word hits the broken pipe.

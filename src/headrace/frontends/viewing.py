@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing
 from typing import Protocol
 
 from headrace.events import Event
-from headrace.runs.run import Run
 
 TICK = 0.08
 """Seconds between two ticks: the pace of a spinner."""
@@ -29,17 +29,41 @@ class Screen(Protocol):
         ...
 
 
-async def show(run: Run, *screens: Screen) -> None:
-    """Follow a run to its end on these screens.
+class Batches(Protocol):
+    """A viewer: batches of events in order, to the run's end."""
+
+    def __aiter__(self) -> AsyncIterator[list[Event]]:
+        """Itself."""
+        ...
+
+    def aclose(self) -> Awaitable[None]:
+        """Nothing more is wanted."""
+        ...
+
+
+class Shown(Protocol):
+    """Something that has events to show: a run, detached or not."""
+
+    def batches(self) -> Batches:
+        """A viewer of it."""
+        ...
+
+
+async def show(run: Shown, *screens: Screen) -> Event | None:
+    """Follow a run to its end on these screens; gives its last event, if there was any.
 
     Raises:
+        HeadraceError: what the viewer raises, such as `ReplayGap`.
         OSError: what a screen's output raises, such as `BrokenPipeError`.
     """
     ticker = asyncio.get_running_loop().create_task(_tick(screens))
+    last: Event | None = None
     try:
-        async for batch in run.batches():
-            for screen in screens:
-                screen.add(batch)
+        async with aclosing(run.batches()) as batches:
+            async for batch in batches:
+                for screen in screens:
+                    screen.add(batch)
+                last = batch[-1]
     finally:
         ticker.cancel()
         await asyncio.wait([ticker])
@@ -47,6 +71,7 @@ async def show(run: Run, *screens: Screen) -> None:
             screen.close()
     if not ticker.cancelled():
         ticker.result()
+    return last
 
 
 async def _tick(screens: Sequence[Screen]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import copy
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from headrace.events import (
     Error,
     Event,
     FinishReason,
+    Input,
     Retract,
     RunStart,
     StepEnd,
@@ -73,7 +74,7 @@ class RunState(Struct):
         reasoning: Its reasoning that still stands.
         steps: Number of model calls begun.
         tools: The tool calls that still stand, in order of their start.
-        messages: What the run added to the conversation.
+        messages: What the run added to the conversation, what people said into it included.
         usage: The sum over ended steps; the terminal event's once there.
         finish_reason: None while it runs.
         output: The structured output, if any.
@@ -163,7 +164,8 @@ class Folder:
         self._reasoning = _Tape()
         self._tools: list[ToolState] = []
         self._running: dict[tuple[str, str], ToolState] = {}
-        self._steps: list[_Step] = []
+        self._steps: list[_Step | Message] = []  # a message is what a person said in between
+        self._inputs: list[Message] = []  # what the next step will take up
 
     def add(self, event: Event) -> None:
         """Fold in the next event."""
@@ -190,7 +192,7 @@ class Folder:
         state.text = str(self._text)
         state.reasoning = str(self._reasoning)
         state.tools = [copy(tool) for tool in self._tools]
-        state.messages = [message for step in self._steps for message in step.messages()]
+        state.messages = [*_messages(self._steps), *self._inputs]
         self._state = copy(state)
         return state
 
@@ -198,13 +200,17 @@ class Folder:
         if isinstance(event, StepStart):
             if not event.agent:
                 self._state.steps = max(self._state.steps, event.step)
+                self._steps += self._inputs
+                self._inputs = []
                 self._steps.append(_Step(event.seq))
             return
         self._state.usage = self._state.usage + event.usage
         if not event.agent:
-            step = self._steps[-1]
-            step.seq = event.seq
             self._state.model = event.model or self._state.model
+            step = self._last_step()
+            if step is None:
+                return
+            step.seq = event.seq
             # A failed step's message is no part of the conversation: the step is asked again.
             if event.finish_reason not in ("error", "cancelled"):
                 step.message = event.message
@@ -212,25 +218,34 @@ class Folder:
     def _tool(self, event: ToolStart | ToolProgress | ToolEnd) -> None:
         key = (event.agent, event.call_id)
         if isinstance(event, ToolStart):
-            tool = ToolState(event.call_id, event.name, event.input, event.seq, event.agent)
-            self._tools.append(tool)
-            self._running[key] = tool
+            begun = ToolState(event.call_id, event.name, event.input, event.seq, event.agent)
+            self._tools.append(begun)
+            self._running[key] = begun
             return
-        tool = self._running[key]
+        tool = self._running.get(key)
+        if tool is None:  # begun before the first event that this viewer asked for
+            return
         if isinstance(event, ToolProgress):
             tool.progress = event.content
             return
         tool.output, tool.error, tool.duration_ms = event.output, event.error, event.duration_ms
-        if not event.agent and self._steps:
+        if not event.agent:
             text = event.output if event.error is None else event.error
             result = ToolResult(event.call_id, event.name, text, event.error is not None)
-            self._steps[-1].results.append(result)
+            if (step := self._last_step()) is not None:
+                step.results.append(result)
+
+    def _last_step(self) -> _Step | None:
+        """The root agent's newest step."""
+        return next((step for step in reversed(self._steps) if isinstance(step, _Step)), None)
 
     def _retract(self, event: Retract) -> None:
         if not event.agent:
             self._text.retract(event.since)
             self._reasoning.retract(event.since)
-            self._steps = [step for step in self._steps if step.seq < event.since]
+            self._steps = [
+                step for step in self._steps if isinstance(step, Message) or step.seq < event.since
+            ]
         self._tools = [
             tool for tool in self._tools if tool.agent != event.agent or tool.seq < event.since
         ]
@@ -241,6 +256,8 @@ class Folder:
             case RunStart():
                 state.run_id, state.agent_name = event.run_id, event.agent_name
                 state.model, state.session = event.model, event.session
+            case Input():
+                self._inputs.append(Message.user(event.content))
             case Answer():
                 state.answer = event.content
             case Complete():
@@ -254,6 +271,14 @@ class Folder:
                 state.status, state.finish_reason = "cancelled", "cancelled"
                 state.usage, state.metrics = event.usage, event.metrics
                 state.cancel_reason, state.receipt = event.reason, event.receipt
+
+
+def _messages(steps: Iterable[_Step | Message]) -> Iterator[Message]:
+    for step in steps:
+        if isinstance(step, Message):
+            yield step
+        else:
+            yield from step.messages()
 
 
 def fold(events: Iterable[Event]) -> RunState:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from headrace.errors import DeadlineExceeded, HeadraceError, RunCancelled, RunFailed, UsageError
+from headrace.errors import (
+    DeadlineExceeded,
+    HeadraceError,
+    RunCancelled,
+    RunEnded,
+    RunFailed,
+    RunHandedOver,
+    UsageError,
+)
 from headrace.events import (
     Answer,
     Cancelled,
@@ -22,8 +30,9 @@ from headrace.events import (
     Token,
 )
 from headrace.messages import Message
-from headrace.runs.log import Log
+from headrace.runs.log import Log, RunLog
 from headrace.runs.metrics import Meter
+from headrace.runs.policies import MERGE, Policy, PolicyName
 from headrace.runs.response import Response
 from headrace.runs.viewer import Viewer
 from headrace.runs.writer import Writer
@@ -83,6 +92,9 @@ class Run:
         grace: Seconds that a stopped driver may take to let go; then it is left behind and its
             later writes are refused.
         on_begin: Called once, when the run begins.
+        id: Its id; a fresh one by default.
+        log: Where it is written; by default a new one in memory. A log that has events already
+            is that of a run which is taken up again.
     """
 
     def __init__(
@@ -94,15 +106,17 @@ class Run:
         private: bool = False,
         grace: float = CANCEL_GRACE,
         on_begin: Callable[[Run], object] | None = None,
+        id: str | None = None,
+        log: RunLog | None = None,
     ) -> None:
-        self.id = new_run_id()
+        self.id = id or new_run_id()
         self.info = info
         self._driver = driver
         self._deadline = deadline
         self._private = private
         self._grace = grace
         self._on_begin = on_begin
-        self._log = Log(private=private)
+        self._log = log or Log(private=private)
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._late: DeadlineExceeded | None = None
@@ -112,7 +126,8 @@ class Run:
         self._end: Complete | Error | Cancelled | None = None
         self._cause: BaseException | None = None
         self._outcome: Outcome | None = None
-        self._writer = Writer(self._log)
+        self._lost: HeadraceError | None = None
+        self.writer = Writer(self._log)
 
     def __repr__(self) -> str:
         return f"<Run {self.id} at {self._log.last_seq}{' ended' if self._log.ended else ''}>"
@@ -127,13 +142,13 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._log.ended:
+        if not self._log.ended and self._lost is None:
             await self.cancel("abandoned")
 
     @property
     def model(self) -> str:
         """The model's name: of a fallback's models the one that answered last, once one has."""
-        return self._writer.model or self.info.model
+        return self.writer.model or self.info.model
 
     @property
     def ended(self) -> bool:
@@ -147,11 +162,13 @@ class Run:
         loop = asyncio.get_running_loop()
         # Written here, not in the task: a task that is cancelled before its first step
         # never runs at all, and its log would have an end without a start.
-        info = self.info
-        self._writer.meter = Meter(self._writer.now())
-        self._writer.put(
-            RunStart, "", self.id, info.agent_name, info.model, info.session, info.parent
-        )
+        if not self._log.written:
+            info = self.info
+            self.writer.meter = Meter(self.writer.now())
+            self.writer.put(
+                RunStart, "", self.id, info.agent_name, info.model, info.session, info.parent
+            )
+        self._log.begin(self._lose)
         self._task = loop.create_task(self._main(), name=self.id)
         self._task.add_done_callback(self._settle)
         if self._deadline is not None:
@@ -159,16 +176,29 @@ class Run:
         if self._on_begin is not None:
             self._on_begin(self)
 
-    def batches(self, after: int = 0) -> Viewer:
-        """A viewer: lists of events after `after`, as they come, to the run's end."""
-        self.begin()
-        return Viewer(self._log, after)
+    def batches(self, after: int = 0, *, policy: Policy | PolicyName = MERGE) -> Viewer:
+        """A viewer: lists of events after `after`, as they come, to the run's end.
 
-    async def events(self, after: int = 0) -> AsyncGenerator[Event]:
-        """Each event after `after`, as it comes, to the run's end."""
-        async for batch in self.batches(after):
-            for event in batch:
-                yield event
+        Args:
+            after: The last event that was seen before; 0 for none.
+            policy: What to do when it lags: ``"merge"``, ``"drop"``, ``"disconnect"``,
+                ``"block"`` or `headrace.runs.policies.block` with a timeout.
+
+        Raises:
+            InvalidCursor: no event of the run has this `after`.
+            UsageError: there is no such policy.
+        """
+        self.begin()
+        return Viewer(self._log, after, policy)
+
+    async def events(
+        self, after: int = 0, *, policy: Policy | PolicyName = MERGE
+    ) -> AsyncGenerator[Event]:
+        """Each event after `after`, as it comes, to the run's end; see `batches`."""
+        async with self.batches(after, policy=policy) as viewer:
+            async for batch in viewer:
+                for event in batch:
+                    yield event
 
     async def text(self) -> AsyncGenerator[str]:
         """Each piece of the answer's text.
@@ -204,7 +234,7 @@ class Run:
         await self._log.wait_end()
         end = self.check()
         outcome = self._outcome
-        content = str(self._writer.text)
+        content = str(self.writer.text)
         return Response(
             content=content,
             output=content if end.output is None else end.output,
@@ -225,7 +255,7 @@ class Run:
             UsageError: it has not ended.
         """
         end = self._end
-        partial = str(self._writer.text)
+        partial = str(self.writer.text)
         if isinstance(end, Error):
             raise RunFailed(
                 end.code, end.message, retryable=end.retryable, partial=partial, run_id=self.id
@@ -251,19 +281,47 @@ class Run:
             raise UsageError("The run ended without a terminal event.")
         return self._end
 
+    def send(self, text: str) -> None:
+        """Say something into the live run: its next step takes it up as a user's message.
+
+        A run that was about to end goes on for a step more.
+
+        Raises:
+            RunEnded: it has ended.
+        """
+        self.begin()
+        if self.writer.closed or self._stopped_at is not None:
+            raise RunEnded(self.id)
+        self.writer.say(text)
+
+    def hand_over(self) -> None:
+        """Stop without an end: whoever takes the run up from its log goes on with it.
+
+        Viewers here get `RunHandedOver`; nothing more is written.
+        """
+        if not self.writer.closed:
+            self._log.fail(RunHandedOver(self.id))
+            self._lose(RunHandedOver(self.id))
+
     def snapshot(self) -> RunState:
         """The run's state so far, folded from its log.
 
         Raises:
             UsageError: the run is private (made by `run_stream`, `run`): its log is not kept.
+            ReplayGap: a stored run's first events are in memory no longer.
         """
         if self._private:
             raise UsageError(
                 "This run keeps no log.", hint="Start it with agent.start() to look at it."
             )
-        from headrace.runs.fold import fold  # most runs are never folded here
+        from headrace.runs.fold import Folder  # most runs are never folded here
 
-        return fold(self._log.read(0))
+        folder, after = Folder(), 0
+        while batch := self._log.read(after):
+            for event in batch:
+                folder.add(event)
+            after = batch[-1].seq
+        return folder.state()
 
     def _withdrawn(self, event: Retract, given: str) -> RunFailed:
         return RunFailed(
@@ -277,7 +335,7 @@ class Run:
 
     async def _main(self) -> None:
         try:
-            self._outcome = await self._driver(self._writer)
+            self._outcome = await self._driver(self.writer)
             self._write_complete(self._outcome)
         except asyncio.CancelledError:
             self._write_stopped(None)
@@ -291,13 +349,21 @@ class Run:
 
     def _stop(self) -> None:
         """Interrupt the driver, and go on without it where it does not let go."""
-        self._stopped_at = self._writer.now()
-        self._stopped_tools = dict(self._writer.tools)
+        self._stopped_at = self.writer.now()
+        self._stopped_tools = dict(self.writer.tools)
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
             self._timer = self._task.get_loop().call_later(self._grace, self._write_stopped, None)
+
+    def _lose(self, failure: HeadraceError) -> None:
+        """The log takes nothing more, though the run has not ended: stop the driver."""
+        self._lost = failure
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     def _settle(self, task: asyncio.Task[None]) -> None:
         """Write the end that `_main` could not, as when it was cancelled before its first step."""
@@ -314,16 +380,17 @@ class Run:
             self._write_error(error)
 
     def _write_complete(self, outcome: Outcome) -> None:
-        writer = self._writer
+        writer = self.writer
         if writer.closed:
             return
         writer.close_open("left open")
-        writer.put(Answer, "", str(writer.text))
         metrics = writer.meter.metrics(writer.now(), writer.usage)
-        self._finish(Complete, outcome.finish_reason, writer.usage, metrics, outcome.output)
+        answer = Answer(writer.next_seq, writer.now(), "", str(writer.text))
+        fields = (outcome.finish_reason, writer.usage, metrics, outcome.output)
+        self._finish(Complete, *fields, before=answer)
 
     def _write_error(self, error: Exception) -> None:
-        writer = self._writer
+        writer = self.writer
         if writer.closed:
             return
         self._cause = error
@@ -336,7 +403,7 @@ class Run:
         self._finish(Error, *fields, metrics, writer.usage)
 
     def _write_cancelled(self) -> None:
-        writer = self._writer
+        writer = self.writer
         if writer.closed:
             return
         # The tools as they stood when the cancel came: the driver has ended them since.
@@ -348,9 +415,17 @@ class Run:
         metrics = writer.meter.metrics(writer.now(), writer.usage)
         self._finish(Cancelled, self._reason or "interrupted", writer.usage, metrics, receipt)
 
-    def _finish(self, kind: type[Complete | Error | Cancelled], *fields: object) -> None:
+    def _finish(
+        self,
+        kind: type[Complete | Error | Cancelled],
+        *fields: object,
+        before: Answer | None = None,
+    ) -> None:
+        """Write the terminal event, in one piece with the answer before it."""
         if self._timer is not None:
             self._timer.cancel()
+        writer = self.writer
+        events: list[Event] = [] if before is None else [before]
         # Set before the write: whoever the write wakes finds the end.
-        self._end = kind(self._writer.next_seq, self._writer.now(), "", *fields)  # type: ignore[arg-type]
-        self._writer.write((self._end,))
+        self._end = kind(writer.next_seq + len(events), writer.now(), "", *fields)  # type: ignore[arg-type]
+        writer.write((*events, self._end))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from time import time
 from typing import TypeVar
 
@@ -10,13 +10,16 @@ from headrace.events import (
     AgentEnd,
     AgentStart,
     Event,
+    Input,
+    RunStart,
     StepEnd,
     StepStart,
+    Token,
     ToolEnd,
     ToolStart,
 )
 from headrace.messages import Message
-from headrace.runs.log import Log
+from headrace.runs.log import RunLog
 from headrace.runs.metrics import Meter
 from headrace.text import TextBuffer
 from headrace.usage import Timing, Usage
@@ -35,9 +38,11 @@ class Writer:
         usage: The sum over the steps that have ended.
         tools: Call id to ``waiting``, ``running`` or ``finished``.
         model: Who answered last, where several models may (a fallback); else empty.
+        inputs: What people have said into the run since its last step began.
+        on_event: Told of every structural event, once it is written.
     """
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: RunLog) -> None:
         self._log = log
         self._at = time()
         self.meter = Meter(self._at)
@@ -45,18 +50,37 @@ class Writer:
         self.usage = Usage()
         self.tools: dict[str, str] = {}
         self.model = ""
+        self.inputs: list[str] = []
+        self.on_event: Callable[[Event], object] | None = None
         self.upstream_closed_at: float | None = None
         self._open: dict[tuple[str, str, str], StepStart | ToolStart | AgentStart] = {}
 
     @property
     def next_seq(self) -> int:
         """The `seq` of the next event."""
-        return self._log.last_seq + 1
+        return self._log.written + 1
 
     @property
     def closed(self) -> bool:
         """Whether the terminal event is written; nothing can follow it."""
-        return self._log.ended
+        return self._log.closed
+
+    @property
+    def crowded(self) -> bool:
+        """Whether to await `room` before writing more."""
+        return self._log.crowded
+
+    async def room(self) -> None:
+        """Wait until the log takes more: for its store, or for a viewer that blocks."""
+        await self._log.room()
+
+    async def kept(self) -> None:
+        """Wait until everything that is written is committed, and may be shown.
+
+        Raises:
+            HeadraceError: the log takes nothing more.
+        """
+        await self._log.wait(self._log.written - 1)
 
     def now(self) -> float:
         """Unix seconds, never falling."""
@@ -72,14 +96,41 @@ class Writer:
             LogConflict: the run has ended.
             LogTooLarge: the run's log passed its bound.
         """
-        event = kind(self._log.last_seq + 1, self.now(), agent, *fields)
+        event = kind(self._log.written + 1, self.now(), agent, *fields)
         self.write((event,))
         self._account(event)
+        if self.on_event is not None:
+            self.on_event(event)
         return event
+
+    def say(self, text: str) -> Input:
+        """Write what a person says into the run; the next step takes it up.
+
+        Raises:
+            LogConflict: the run has ended.
+        """
+        return self.put(Input, "", text)
+
+    def restore(self, events: Iterable[Event]) -> None:
+        """Go on with the account of a run that another process began; not with its text."""
+        for event in events:
+            self._at = max(self._at, event.at)
+            if type(event) is Token:
+                if not event.agent:
+                    self.meter.tokens(1, len(event.content), event.at)
+            elif isinstance(event, RunStart):
+                self.meter = Meter(event.at)
+            else:
+                self._account(event)
+
+    @property
+    def open(self) -> list[StepStart | ToolStart | AgentStart]:
+        """What was begun and has not ended, oldest first."""
+        return list(self._open.values())
 
     def write(self, events: Sequence[Event]) -> None:
         """Append events that were stamped with `next_seq` and `now`."""
-        self._log.append(self._log.last_seq, events)
+        self._log.append(self._log.written, events)
 
     def account(self, texts: Sequence[str], at: float) -> None:
         """Count pieces of the root agent's text that were written in one batch at `at`."""
@@ -87,9 +138,11 @@ class Writer:
         self.text.append(text)
         self.meter.tokens(len(texts), len(text), at)
 
-    def close_open(self, error: str) -> None:
-        """Write the ends of what the driver began and left open, newest first (law 4)."""
-        for start in reversed(list(self._open.values())):
+    def close_open(
+        self, error: str, starts: Iterable[StepStart | ToolStart | AgentStart] | None = None
+    ) -> None:
+        """Write the ends of what was begun and left open, newest first (law 4); all by default."""
+        for start in reversed(self.open if starts is None else list(starts)):
             took = round((self.now() - start.at) * 1e3, 3)
             match start:
                 case ToolStart():
@@ -107,6 +160,10 @@ class Writer:
         match event:
             case StepStart():
                 self._open["step", event.agent, ""] = event
+                if not event.agent:
+                    self.inputs.clear()  # its request holds them
+            case Input():
+                self.inputs.append(event.content)
             case StepEnd():
                 self._open.pop(("step", event.agent, ""), None)
                 self.usage = self.usage + event.usage
@@ -115,6 +172,12 @@ class Writer:
                     self.model = event.model or self.model
                 if event.finish_reason == "cancelled":
                     self.upstream_closed_at = event.at
+            case _:
+                self._account_parts(event)
+
+    def _account_parts(self, event: Event) -> None:
+        """What happens within and between steps."""
+        match event:
             case ToolStart():
                 self._open["tool", event.agent, event.call_id] = event
                 self.tools[event.call_id] = "running"

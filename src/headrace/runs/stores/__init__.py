@@ -1,0 +1,1 @@
+"""Where logs, runs and sessions live: one protocol, a module for each kind of store."""

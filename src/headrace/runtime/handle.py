@@ -1,0 +1,89 @@
+"""`DetachedRun`: a run of a runtime, by its id, wherever it lives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from headrace.errors import RunCancelled, RunFailed
+from headrace.events import Event
+from headrace.runs.fold import Folder, RunState
+from headrace.runs.policies import Policy, PolicyName
+from headrace.runs.response import Response
+from headrace.runs.stores.record import RunRecord
+from headrace.usage import Metrics
+
+if TYPE_CHECKING:
+    from headrace.runtime.runtime import Runtime
+
+
+class DetachedRun:
+    """A run that goes on whoever leaves; letting go of this changes nothing.
+
+    Attributes:
+        id: The run.
+        record: As it was submitted, or found by its idempotency key.
+        created: Whether this submit has started it.
+    """
+
+    def __init__(self, runtime: Runtime, record: RunRecord, *, created: bool) -> None:
+        self._runtime = runtime
+        self.record = record
+        self.id = record.id
+        self.created = created
+
+    def __repr__(self) -> str:
+        return f"<DetachedRun {self.id}>"
+
+    async def batches(
+        self, after: int = 0, policy: Policy | PolicyName = "merge"
+    ) -> AsyncGenerator[list[Event]]:
+        """A viewer (see `Runtime.attach`)."""
+        async for batch in await self._runtime.attach(self.id, after, policy):
+            yield batch
+
+    async def events(self, after: int = 0) -> AsyncGenerator[Event]:
+        """Each event behind `after`, as it comes, to the run's end."""
+        async for batch in self.batches(after):
+            for event in batch:
+                yield event
+
+    async def cancel(self, reason: str = "cancelled") -> Event:
+        """End the run; gives its terminal event."""
+        return await self._runtime.cancel(self.id, reason)
+
+    async def send(self, text: str) -> None:
+        """Say something into the live run (see `Runtime.send`)."""
+        await self._runtime.send(self.id, text)
+
+    async def snapshot(self) -> RunState:
+        """The run's state so far (see `Runtime.snapshot`)."""
+        return await self._runtime.snapshot(self.id)
+
+    async def result(self) -> Response:
+        """Wait for the end.
+
+        Raises:
+            RunFailed: the run ended with `error`; `partial` holds the text so far.
+            RunCancelled: the run ended with `cancelled`; `partial` holds the text so far.
+        """
+        folder = Folder()  # not a snapshot: what is seen here may not be kept long
+        async for batch in self.batches():
+            for event in batch:
+                folder.add(event)
+        state = folder.state()
+        if state.status == "error":
+            code, message = state.error_code or "internal", state.error_message or ""
+            raise RunFailed(code, message, partial=state.text, run_id=self.id)
+        if state.status == "cancelled":
+            raise RunCancelled(state.cancel_reason or "", partial=state.text, run_id=self.id)
+        return Response(
+            content=state.text,
+            output=state.text if state.output is None else state.output,
+            finish_reason=state.finish_reason or "stop",
+            usage=state.usage,
+            metrics=state.metrics or Metrics(),
+            messages=tuple(state.messages),
+            run_id=self.id,
+            model=state.model,
+        )

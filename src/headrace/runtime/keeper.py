@@ -1,0 +1,134 @@
+"""What a runtime does all the time: leases, signals, recovery, retention."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from time import time
+
+from headrace.errors import HeadraceError
+from headrace.runs.stores.record import Signal
+from headrace.runtime.live_runs import LiveRuns
+
+SIGNALS_EVERY = 0.1
+"""Seconds between two looks for signals from other processes."""
+
+PRUNE_EVERY = 3600.0
+"""Seconds between two prunings."""
+
+_logger = logging.getLogger("headrace.runtime")
+
+
+class Keeper:
+    """The tasks of an open runtime: four, however many runs there are.
+
+    Args:
+        live: The runtime's runs.
+        lease: Seconds of a lease; it is renewed four times in each.
+        recover: Whether to take up lost runs.
+        max_live: With so many live runs none is taken up.
+        keep_events: Seconds that a finished run's events are kept.
+        keep_records: Seconds that a finished run is listed.
+    """
+
+    def __init__(
+        self,
+        live: LiveRuns,
+        *,
+        lease: float,
+        recover: bool,
+        max_live: int,
+        keep_events: float,
+        keep_records: float,
+    ) -> None:
+        self._live = live
+        self._lease = lease
+        self._recovers = recover
+        self._max_live = max_live
+        self._keep_events = keep_events
+        self._keep_records = keep_records
+        self._tasks: list[asyncio.Task[None]] = []
+        self._cancels: set[asyncio.Task[object]] = set()
+
+    async def begin(self) -> None:
+        """Start; lost runs are first looked for before this returns."""
+        if self._recovers:
+            await self.recover()
+        jobs: list[tuple[Callable[[], Awaitable[None]], float]] = [
+            (self.renew, self._lease / 4),
+            (self.signals, SIGNALS_EVERY),
+            (self.prune, PRUNE_EVERY),
+        ]
+        if self._recovers:
+            jobs.append((self.recover, self._lease / 2))
+        for job, seconds in jobs:
+            self._tasks.append(asyncio.create_task(_repeat(job, seconds)))
+
+    async def end(self) -> None:
+        """Stop."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def renew(self) -> None:
+        """Say that the runs' owner lives."""
+        if self._live.runs:
+            await self._live.store.renew(self._live.owner, self._lease)
+
+    async def recover(self) -> None:
+        """Take up runs without an owner, and own ones whose log had failed."""
+        live = self._live
+        ids = [*live.lost, *await live.store.orphans(live.host)]
+        for run_id in ids:
+            if len(live.runs) >= self._max_live:
+                return
+            try:
+                if not await live.take_over(run_id):
+                    live.lost.discard(run_id)
+            except Exception as error:  # this one is tried again; the others do not wait for it
+                _logger.warning("The run %s cannot be taken up yet: %s", run_id, error)
+
+    async def signals(self) -> None:
+        """Do what other processes ask for."""
+        live = self._live
+        if not live.runs:
+            return
+        signals = await live.store.signals(live.owner)
+        for signal in signals:
+            self._obey(signal)
+        if signals:
+            await live.store.settle([signal.id for signal in signals])
+
+    async def prune(self) -> None:
+        """Forget what is old."""
+        now = time()
+        await self._live.store.prune(now - self._keep_events, now - self._keep_records)
+
+    def _obey(self, signal: Signal) -> None:
+        live = self._live.runs.get(signal.run_id)
+        if live is None:
+            return
+        if signal.kind == "cancel":
+            task: asyncio.Task[object] = asyncio.create_task(live.run.cancel(signal.content))
+            self._cancels.add(task)
+            task.add_done_callback(self._cancels.discard)
+            return
+        try:
+            live.run.send(signal.content)
+        except HeadraceError as error:  # it has ended meanwhile
+            _logger.info("A message came too late: %s", error)
+
+
+async def _repeat(job: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Do it again and again; a store that fails is tried again."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await job()
+        except HeadraceError as error:
+            _logger.warning("%s: %s", getattr(job, "__name__", "keeper"), error)
+        except Exception:  # without its leases every run here would be lost
+            _logger.exception("%s failed", getattr(job, "__name__", "keeper"))

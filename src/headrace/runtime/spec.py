@@ -1,0 +1,86 @@
+"""What a run's record holds for recovery: its input, and how it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from headrace.errors import InputTooLarge, UsageError
+from headrace.messages import Message
+
+MAX_SPEC = 10 * 1024 * 1024
+"""Bytes of a run's input (with its history and context), as JSON: a request's bound."""
+
+_TITLE = 120
+
+
+class Spec(Struct, frozen=True, omit_defaults=True):
+    """How a run was asked for.
+
+    Attributes:
+        input: The new messages.
+        history: The conversation before, for a run without a session (a session keeps its own).
+        context: For tools, as `RunContext.context`.
+        retract: Whether text that was shown may be withdrawn, as for `Agent.start`.
+    """
+
+    input: tuple[Message, ...]
+    history: tuple[Message, ...] = ()
+    context: Mapping[str, Any] = {}
+    retract: bool = True
+
+
+_decoder = msgspec.json.Decoder(Spec)
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def encode_spec(spec: Spec) -> bytes:
+    """The spec's JSON.
+
+    Raises:
+        UsageError: the context is no JSON.
+        InputTooLarge: it is over 10 MiB.
+    """
+    try:
+        data = _encoder.encode(spec)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UsageError(
+            f"The run's context cannot be kept: {error}.",
+            hint="Recovery needs it: give JSON values, and look objects up in the tool.",
+        ) from None
+    if len(data) > MAX_SPEC:
+        raise InputTooLarge(
+            f"The run's input is {len(data):,} bytes of JSON; at most {MAX_SPEC:,} are taken."
+        )
+    return data
+
+
+def decode_spec(data: bytes) -> Spec:
+    """Read a spec back.
+
+    Raises:
+        msgspec.DecodeError: when it is none.
+    """
+    return _decoder.decode(data)
+
+
+def fingerprint(agent: str, session: str | None, spec: Spec) -> str:
+    """What two requests with one idempotency key must have in common.
+
+    How the answer is shown (`Spec.retract`) is no part of it.
+    """
+    digest = sha256(f"{agent}\0{session or ''}\0".encode("utf-8", "surrogatepass"))
+    digest.update(_encoder.encode((spec.input, spec.history, spec.context)))
+    return digest.hexdigest()
+
+
+def title_of(input: Sequence[Message]) -> str:
+    """The beginning of what was asked, in one line."""
+    for message in reversed(input):
+        if message.role == "user" and (text := " ".join(message.text[:1000].split())):
+            return text if len(text) <= _TITLE else text[: _TITLE - 1] + "…"
+    return ""

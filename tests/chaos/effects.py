@@ -1,0 +1,44 @@
+"""What tools leave behind: a line a run of a tool, in a file that outlives its process."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+
+class Effects:
+    """Lines ``tool call_id``, appended whole; a killed process loses none that it has written.
+
+    Args:
+        path: The file.
+        pace: Seconds that a tool takes after its effect, on average.
+    """
+
+    def __init__(self, path: Path, pace: float = 0.0) -> None:
+        self._path = path
+        self._pace = pace
+        self._random = Random()  # noqa: S311
+        path.touch()
+
+    def add(self, tool: str, call_id: str) -> None:
+        """A tool does its work."""
+        append(self._path, f"{tool} {call_id}\n".encode())
+
+    def pace(self) -> float:
+        """How long this call takes."""
+        return self._pace and self._random.uniform(0, 2 * self._pace)
+
+    def count(self) -> Counter[str]:
+        """How often each call has done its work, by its id."""
+        return Counter(line.split()[1] for line in self._path.read_text("utf-8").splitlines())
+
+
+def append(path: Path, line: bytes) -> None:
+    """Add to a file what several processes write to, in one write."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(file, line)
+    finally:
+        os.close(file)
