@@ -30,7 +30,7 @@ READY_TO_DEVELOP := .venv/ready-to-develop$(VERSION)
 SYNC := $(UV) sync --quiet --frozen $(if $(PYTHON),--python $(PYTHON))
 SOURCES := src tests bench examples
 
-.PHONY: run test fmt docs bench clean help
+.PHONY: run test fmt docs bench chaos clean help
 
 run: $(READY_TO_RUN) ## set everything up and chat with the embedded model
 	@$(BIN)/headrace chat --model demo $(ARGS)
@@ -44,6 +44,9 @@ test: $(READY_TO_DEVELOP) ## set up the development environment and run every ch
 
 bench: $(READY_TO_DEVELOP) ## measure against the floor and the peers, write docs/benchmarks.md
 	@$(BIN)/python -m bench.run $(ARGS)
+
+chaos: $(READY_TO_DEVELOP) ## kill a process with live runs 200 times, and run 100,000 in another
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 fmt: $(READY_TO_DEVELOP) ## format the sources and fix what can be fixed by itself
 	@$(BIN)/ruff format $(SOURCES)

@@ -8,10 +8,15 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from time import monotonic
 
+from headrace.runs.stores.memory import MemoryStore
+from headrace.runs.stores.sqlite import SQLiteStore
+from headrace.runs.stores.store import Store
 from tests.chaos.chaos import Round
+from tests.chaos.files import DATABASE
+from tests.chaos.flat import growth, samples_of
 from tests.chaos.judge import Report
 
 
@@ -22,11 +27,13 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--runs", type=int, default=50, help="runs a round")
     parser.add_argument("--jobs", type=int, default=2, help="rounds at once")
+    parser.add_argument("--short", type=int, default=100_000, help="short runs in one process")
     given = parser.parse_args()
     seeds = range(given.first, given.first + given.seeds)
     reports = asyncio.run(play_all(seeds, given.runs, given.jobs))
     say(*table(reports))
-    return 1 if any(report.faults for report in reports) else 0
+    grown = asyncio.run(stay_flat(given.short)) if given.short else []
+    return 1 if grown or any(report.faults for report in reports) else 0
 
 
 async def play_all(seeds: Iterable[int], runs: int, jobs: int) -> list[Report]:
@@ -49,6 +56,23 @@ async def play_all(seeds: Iterable[int], runs: int, jobs: int) -> list[Report]:
     say(HEADER)
     await asyncio.gather(*(job() for _ in range(jobs)))
     return reports
+
+
+async def stay_flat(runs: int) -> list[str]:
+    """So many short runs in memory and a fifth of them in a file; gives what has grown."""
+    grown: list[str] = []
+    with TemporaryDirectory(prefix="headrace-chaos-") as folder:
+        stores: list[tuple[Store, int]] = [
+            (MemoryStore(max_bytes=512 * 1024), max(runs, 2000)),
+            (SQLiteStore(Path(folder) / DATABASE), max(runs // 5, 2000)),
+        ]
+        for store, count in stores:
+            first, last = await samples_of(store, count)
+            await store.close()
+            say(f"{type(store).__name__}: after 1,000 runs {first}, after {count:,} {last}")
+            grown += growth(first, last, count - 1000)
+    say(*grown)
+    return grown
 
 
 COLUMNS = ("seed", "kills", "runs", "events", "taken up", "seen", "joined")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from headrace.runs.stores.sqlite import SQLiteStore
@@ -25,12 +26,16 @@ class Round:
         seed: Decides when the worker is killed.
         folder: For its files; it is left as it is.
         runs: How many there are.
+        kills: In place of the seed's.
     """
 
-    def __init__(self, seed: int, folder: Path, runs: int = 50) -> None:
+    def __init__(
+        self, seed: int, folder: Path, runs: int = 50, kills: Sequence[Kill] | None = None
+    ) -> None:
         self.report = Report(seed)
         self._folder = folder
         self._runs = runs
+        self._kills = kills_of(seed, runs) if kills is None else kills
         self._accepted: dict[str, set[str]] = defaultdict(set)
         self._viewers: list[Viewer] = []
         self._store = SQLiteStore(folder / DATABASE)
@@ -58,7 +63,7 @@ class Round:
         return self.report
 
     async def _play(self) -> None:
-        for kill in [*kills_of(self.report.seed, self._runs), None]:
+        for kill in [*self._kills, None]:
             worker = await Worker.begin(
                 self._folder, self.report.seed, self._runs, self._on_accepted
             )

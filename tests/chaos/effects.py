@@ -9,7 +9,7 @@ from random import Random
 
 
 class Effects:
-    """Lines ``tool call_id``, appended whole; a killed process loses none that it has written.
+    """Lines ``tool call_id``; a killed process loses none that it has written.
 
     Args:
         path: The file.
@@ -24,7 +24,8 @@ class Effects:
 
     def add(self, tool: str, call_id: str) -> None:
         """A tool does its work."""
-        append(self._path, f"{tool} {call_id}\n".encode())
+        # The break comes first: a kill may tear a write where a page of the file ends.
+        append(self._path, f"\n{tool} {call_id} ".encode())
 
     def pace(self) -> float:
         """How long this call takes."""
@@ -32,7 +33,8 @@ class Effects:
 
     def count(self) -> Counter[str]:
         """How often each call has done its work, by its id."""
-        return Counter(line.split()[1] for line in self._path.read_text("utf-8").splitlines())
+        lines = [line.split(" ") for line in self._path.read_text("utf-8").splitlines()]
+        return Counter(words[1] for words in lines if len(words) == 3)
 
 
 def append(path: Path, line: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 DATABASE = "runs.db"
 EFFECTS = "effects"
 SHOWN = "shown"
+"""Of each life of the worker a file, ``shown-PID``: a kill may tear the last line of each."""
 ERRORS = "stderr"
 
 

@@ -65,7 +65,7 @@ async def judge(
     """Look at everything that the round has left, and fill the report."""
     kept = await _kept(folder / DATABASE)
     effects = Effects(folder / EFFECTS).count()
-    shown, faults = _shown(folder / SHOWN), report.faults
+    shown, faults = _shown(folder), report.faults
     faults += _sound(folder)
     numbers = {key_of(report.seed, number): number for number in range(runs)}
     if Counter(run.record.idempotency_key for run in kept.values()) != Counter(numbers.keys()):
@@ -148,17 +148,16 @@ async def _kept(database: Path) -> dict[str, Kept]:
         return kept
 
 
-def _shown(file: Path) -> dict[str, list[list[Event]]]:
-    """What the workers' viewers were shown, by run: a list for each time from the start."""
+def _shown(folder: Path) -> dict[str, list[list[Event]]]:
+    """What viewers in the workers were shown, by run: a list for each life of the worker."""
     shown: dict[str, list[list[Event]]] = defaultdict(list)
-    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
-    for line in lines:
-        run_id, _, data = line.rstrip(b"\n").partition(b" ")
-        event = decode(data)
-        times = shown[run_id.decode()]
-        if event.seq == 1:
-            times.append([])
-        times[-1].append(event)
+    for file in folder.glob(f"{SHOWN}-*"):
+        life: dict[str, list[Event]] = defaultdict(list)
+        for line in file.read_bytes().split(b"\n")[:-1]:
+            run_id, _, data = line.partition(b" ")
+            life[run_id.decode()].append(decode(data))
+        for name, events in life.items():
+            shown[name].append(events)
     return shown
 
 

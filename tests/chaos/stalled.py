@@ -58,7 +58,7 @@ async def main(folder: Path) -> None:
                     append(folder / SHOWN, b"".join(encode(event) + b"\n" for event in batch))
 
             watching = asyncio.create_task(watch())
-            while runtime.live:
+            while runtime.live:  # noqa: ASYNC110  # nothing tells of it
                 await asyncio.sleep(0.01)
             print("let go", flush=True)
             await watching

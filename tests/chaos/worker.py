@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from contextlib import aclosing
 from pathlib import Path
@@ -48,7 +49,7 @@ async def main(folder: Path, seed: int, runs: int) -> None:
                 idempotency_key=key_of(seed, number),
             )
             print(json.dumps({"key": key_of(seed, number), "run": run.id}), flush=True)
-            await _watch(run, folder / SHOWN)
+            await _watch(run, folder / f"{SHOWN}-{os.getpid()}")
 
         await asyncio.gather(*map(one, range(runs)))
     await store.close()

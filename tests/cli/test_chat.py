@@ -195,8 +195,8 @@ def test_the_conversation_goes_on_after_a_restart(tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     with Served(*(stream(chunk(f"Answer {i}."), STOP) for i in (1, 2, 3))) as server:
         with terminal("chat", *server.at, **kept.env) as child:
-            child.expect(r"session (\d{4}-\d\d-\d\d-[0-9a-f]{6})\r")
-            name = str(child.match[1]) if child.match else ""
+            child.expect(r"session \d{4}-\d\d-\d\d-[0-9a-f]{6}\r")
+            name = str(child.after).split()[1]
             child.expect(PROMPT)
             child.sendline("first")
             child.expect("Answer 1.")

@@ -14,6 +14,11 @@ from headrace.events import schema
 from tests.cli.shell import environment, headrace
 from tests.support.loopback import FIN, Loopback, reply
 
+NAMES = (
+    *("chat", "run", "runs", "watch", "cancel", "sessions"),
+    *("record", "replay", "models", "schema"),
+)
+
 
 def test_models_tells_what_there_is_and_what_would_be_taken() -> None:
     lines = headrace("models").stdout.splitlines()
@@ -99,7 +104,7 @@ def test_version() -> None:
 
 def test_help_names_every_command() -> None:
     shown = headrace("--help").stdout
-    assert all(f"  {name} " in shown for name in ("chat", "run", "models", "schema"))
+    assert all(f"  {name} " in shown for name in NAMES)
 
 
 def test_starting_loads_nothing_heavy() -> None:

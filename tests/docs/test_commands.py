@@ -56,10 +56,11 @@ def fault(words: list[str]) -> str:
     if words[0] != "headrace":
         return ""
     options = [word.split("=")[0] for word in words if word.startswith("-") and word != "--help"]
-    sub = [word for word in words[1:2] if not word.startswith("-")]
+    most = 2 if words[1:2] == ["sessions"] else 1  # it has commands of its own
+    sub = [word for word in words[1 : 1 + most] if not word.startswith("-")]
     text = help_of(*sub)
     if not text:
-        return f"headrace has no {sub[0] if sub else '--help'}"
+        return f"headrace has no {' '.join(sub) or '--help'}"
     return ", ".join(
         f"{' '.join(['headrace', *sub])} has no {option}"
         for option in options
@@ -82,6 +83,9 @@ def test_the_commands_of_the_documentation_exist() -> None:
         ("headrace run --upside-down x", "headrace run has no --upside-down"),
         ("headrace run --js x", "headrace run has no --js"),
         ("make coffee", "make has no coffee"),
+        ("headrace sessions fold x", "headrace has no sessions fold"),
+        ("headrace sessions export x --wet", "headrace sessions export has no --wet"),
+        ("headrace sessions export x --format md", ""),
         ("headrace run --json x | head", ""),
         ("make run  # this", ""),
         ("export A=1", ""),

@@ -269,7 +269,7 @@ def test_a_viewer_that_is_gone_holds_nothing_up(leave: Leave) -> None:
 def test_a_viewer_may_be_collected_in_another_thread() -> None:
     async def main() -> None:
         log = Log()
-        box = [Viewer(log, policy=block(600))]
+        box = [Viewer(log, policy=block(30))]
         log.append(0, [Token(1, 1.0, "", "x", 0)])
         await anext(box[0])
         log.append(1, [Token(2, 1.0, "", "x" * (MERGE_OVER + 1), 1)])

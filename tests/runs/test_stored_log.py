@@ -344,7 +344,7 @@ def test_a_run_handed_over_during_a_commit_shows_it_no_more(
         log.append(0, tokens(1, 1))
         await settled()
         log.fail(RunHandedOver("run_1"))
-        keeper.failure = failure and failure("closed")
+        keeper.failure = None if failure is None else failure("closed")
         keeper.let_one()
         await kept(log)
         assert (log.last_seq, failures) == (0, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sqlite3
 import sys
@@ -16,6 +17,7 @@ import pytest
 from headrace.agents.agent import Agent
 from headrace.events import Complete, Event, Token, Warn, decode
 from headrace.runs.fold import fold
+from headrace.runs.stores.memory import MemoryStore
 from headrace.runs.stores.sqlite import SQLiteStore
 from headrace.runtime import Runtime
 from headrace.testing import Gate, ScriptedModel, Step
@@ -139,12 +141,16 @@ async def test_whoever_writes_first_there_is_one_log(tmp_path: Path) -> None:
     fresh = ScriptedModel([Step("yours")] * 2)
     async with first_owner(tmp_path / "runs.db", stale) as (first, run_id, inside):
         await until(lambda: inside.has("mine "))
-        async with AnHourAhead(tmp_path / "runs.db") as store:
-            store.gate = slow
+        store = AnHourAhead(tmp_path / "runs.db")
+        store.gate = slow
+        async with store:
             runtime = Runtime(store, agents=[Agent("assistant", fresh)], lease=0.2)
             async with runtime as second:
                 outside = Watch(await second.attach(run_id))
                 await slow.reached.wait()
+                for _ in range(20):  # nothing is asked before it is sure whose the run is
+                    await asyncio.sleep(0)
+                asked_early = list(fresh.requests)
                 stalled.open()
                 await until(lambda: inside.has("still mine "))
                 slow.open()  # refused: it looks again, for the run is its own
@@ -157,6 +163,30 @@ async def test_whoever_writes_first_there_is_one_log(tmp_path: Path) -> None:
     assert outside.seen == log
     assert [token.content for token in of(log, Token)] == ["mine ", "still mine ", "yours"]
     assert fold(log).text == "yours"
+    assert asked_early == []
+
+
+class Forgetful(MemoryStore):
+    """A store that takes every live run for an orphan."""
+
+    looks = 0
+
+    async def orphans(self, host: str, limit: int = 100) -> list[str]:
+        self.looks += 1
+        return [record.id for record in await self.runs(status="running")]
+
+
+async def test_an_owner_that_stood_still_does_not_take_its_own_runs_over() -> None:
+    store, gate = Forgetful(), Gate()
+    model = ScriptedModel([Step(["one ", gate, "two"])])
+    async with Runtime(store, agents=[Agent("assistant", model)], lease=0.02) as runtime:
+        run = await runtime.submit("assistant", "Go.")
+        await gate.reached.wait()
+        before = store.looks
+        await until(lambda: store.looks >= before + 3)
+        gate.open()
+        assert (await run.result()).content == "one two"
+    assert (await store.run(run.id)).recoveries == 0
 
 
 def free(database: Path) -> bool:
@@ -174,11 +204,13 @@ def free(database: Path) -> bool:
 
 async def stop(process: asyncio.subprocess.Process, database: Path) -> None:
     """SIGSTOP, not within a commit."""
-    process.send_signal(signal.SIGSTOP)
-    while not free(database):
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # noqa: ASYNC222  # it is at once
+        if free(database):
+            return
         process.send_signal(signal.SIGCONT)
         await asyncio.sleep(0.001)
-        process.send_signal(signal.SIGSTOP)
 
 
 async def test_a_process_that_was_stopped_finds_its_run_taken(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headrace.errors import ConfigurationError, StoreUnavailable
-from headrace.runs.stores.sqlite_schema import prepare
+from headrace.runs.stores.sqlite_schema import prepare, version
 
 _LOOK_EVERY = 1.0
 """Seconds between looks at whether the file is still there: a look costs 2 µs."""
@@ -83,6 +83,7 @@ class StoreFile:
                 self.path, timeout=self._busy_timeout, isolation_level=None
             )
             try:
+                version(connection, self.path)  # before another's file is changed
                 _retried(self._busy_timeout, lambda: _use_wal(connection, self.path))
                 synchronous = "FULL" if self._full_sync else "NORMAL"
                 connection.execute(f"PRAGMA synchronous = {synchronous}")
@@ -156,7 +157,9 @@ class Handle:
             self.drop()
 
     def told(self, error: Exception) -> Exception:
-        """What a caller is told about an error: the file's troubles in plain words."""
+        """What one caller is told about an error: the file's troubles in plain words."""
+        if isinstance(error, StoreUnavailable):
+            return type(error)(error.message, hint=error.hint)  # each raises one of its own
         if not isinstance(error, sqlite3.Error):
             return error
         told = self.file.unavailable(error)

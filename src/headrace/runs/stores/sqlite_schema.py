@@ -105,12 +105,12 @@ def prepare(
         StoreUnavailable: it is some other program's database.
         sqlite3.Error: it is no database, or cannot be written.
     """
-    if _version(connection, path, migrations) == len(migrations):
+    if version(connection, path, migrations) == len(migrations):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have done it meanwhile.
-        for script in migrations[_version(connection, path, migrations) :]:
+        for script in migrations[version(connection, path, migrations) :]:
             for statement in statements(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -134,7 +134,16 @@ def statements(script: str) -> Iterator[str]:
         yield begun
 
 
-def _version(connection: sqlite3.Connection, path: str, migrations: Sequence[str]) -> int:
+def version(
+    connection: sqlite3.Connection, path: str, migrations: Sequence[str] = MIGRATIONS
+) -> int:
+    """The version of the file's tables, 0 where there are none; nothing is changed.
+
+    Raises:
+        StoreTooNew: a newer Headrace has written it.
+        StoreUnavailable: it is some other program's database.
+        sqlite3.Error: it is no database.
+    """
     found = _pragma(connection, "user_version")
     if _pragma(connection, "application_id") == APPLICATION_ID:
         if found > len(migrations):

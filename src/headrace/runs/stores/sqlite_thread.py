@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent import futures
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -53,7 +53,7 @@ class Worker(Generic[T]):
 
     # What a kind of worker says -------------------------------------------------------------
 
-    def carry_out(self, jobs: list[Job[T]]) -> Iterable[asyncio.Future[None]]:
+    def carry_out(self, jobs: list[Job[T]]) -> Sequence[asyncio.Future[None]]:
         """Give every job its result or error; gives futures that are to be woken besides."""
         raise NotImplementedError
 
@@ -61,7 +61,7 @@ class Worker(Generic[T]):
         """Seconds after which `idle` is to be called if no job comes; None for never."""
         return None
 
-    def idle(self) -> Iterable[asyncio.Future[None]]:
+    def idle(self) -> Sequence[asyncio.Future[None]]:
         """No job has come for so long; gives futures that are to be woken."""
         return ()
 
@@ -150,8 +150,11 @@ class Worker(Generic[T]):
         return [job for job in taken if job is not None]
 
 
-def answer(jobs: Sequence[Job[Any]], woken: Iterable[asyncio.Future[None]]) -> None:
+def answer(jobs: Sequence[Job[Any]], woken: Sequence[asyncio.Future[None]]) -> None:
     """Tell every job's coroutine what came of it: one call into each loop, however many wait."""
+    if len(jobs) == 1 and not woken:
+        _call(jobs[0].future.get_loop(), jobs, woken)
+        return
     loops: dict[asyncio.AbstractEventLoop, tuple[list[Job[Any]], list[asyncio.Future[None]]]] = {}
     for job in jobs:
         loop = job.future.get_loop()
@@ -161,12 +164,20 @@ def answer(jobs: Sequence[Job[Any]], woken: Iterable[asyncio.Future[None]]) -> N
     for future in woken:
         loops.setdefault(future.get_loop(), ([], []))[1].append(future)
     for loop, (done, rung) in loops.items():
-        # A loop that was closed meanwhile has no one left who waits.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle, done, rung)
+        _call(loop, done, rung)
 
 
-def _settle(jobs: list[Job[Any]], woken: list[asyncio.Future[None]]) -> None:
+def _call(
+    loop: asyncio.AbstractEventLoop,
+    jobs: Sequence[Job[Any]],
+    woken: Sequence[asyncio.Future[None]],
+) -> None:
+    # A loop that was closed meanwhile has no one left who waits.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(_settle, jobs, woken)
+
+
+def _settle(jobs: Sequence[Job[Any]], woken: Sequence[asyncio.Future[None]]) -> None:
     for job in jobs:
         if job.future.done():
             continue  # its coroutine was cancelled
