@@ -16,6 +16,7 @@ SAYS = {
     "collect.py": ("--- collected ", ""),
     "complete_cli.py": ("Completed in ", ""),
     "custom_processing.py": ("Reply: ", "[Progress: 1"),
+    "detached.py": ("back again", ""),
     "progress.py": ("Headrace", "Complete: "),
     "tools.py": ("✓ order → ordered 1 of wheel for K-17", ""),
 }

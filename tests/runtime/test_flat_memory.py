@@ -34,8 +34,8 @@ async def test_two_thousand_runs_in_a_file_leave_nothing(tmp_path: Path) -> None
 def test_what_grows_is_seen() -> None:
     before = Sample(4, 3, 20, 1_000_000)
     assert growth(before, before, 1000) == []
-    assert growth(before, Sample(4, 3, 20, 1_030_000), 1000) == []
-    after = Sample(5, 4, 21, 2_000_000)
+    assert growth(before, Sample(4, 3, 20, 1_130_000), 1000) == []
+    after = Sample(5, 4, 21, 1_200_000)
     assert [line.split(":")[0] for line in growth(before, after, 1000)] == [
         "tasks",
         "threads",

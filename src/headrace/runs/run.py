@@ -281,10 +281,10 @@ class Run:
             raise UsageError("The run ended without a terminal event.")
         return self._end
 
-    def send(self, text: str) -> None:
+    def send(self, text: str) -> int:
         """Say something into the live run: its next step takes it up as a user's message.
 
-        A run that was about to end goes on for a step more.
+        A run that was about to end goes on for a step more. Gives the `seq` of the `input` event.
 
         Raises:
             RunEnded: it has ended.
@@ -292,7 +292,7 @@ class Run:
         self.begin()
         if self.writer.closed or self._stopped_at is not None:
             raise RunEnded(self.id)
-        self.writer.say(text)
+        return self.writer.say(text).seq
 
     def hand_over(self) -> None:
         """Stop without an end: whoever takes the run up from its log goes on with it.

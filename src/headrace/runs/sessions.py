@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.events import Event, Retract, StepEnd, StepStart
+from headrace.events import Event, Retract, StepEnd, StepStart, Token
 from headrace.messages import Message
 from headrace.runs.fold import Folder
+from headrace.text import TextBuffer
 
 
 class Said:
@@ -25,17 +26,20 @@ class Said:
     def __init__(self, input: Sequence[Message]) -> None:
         self._input = tuple(input)
         self._cut = ""  # what the step that was cut had said
+        self._tokens = TextBuffer()  # of a step whose process was lost before it could say it
         self.folder = Folder()
 
     def add(self, event: Event) -> None:
-        """Take the run's next structural event."""
+        """Take the run's next structural event; of a run that is taken up, every event."""
         self.folder.add(event)
         if event.agent:
             return
         if isinstance(event, StepStart | Retract):
-            self._cut = ""
+            self._cut, self._tokens = "", TextBuffer()
+        elif isinstance(event, Token):
+            self._tokens.append(event.content)
         elif isinstance(event, StepEnd) and event.finish_reason in ("error", "cancelled"):
-            self._cut = event.message.text
+            self._cut = event.message.text or str(self._tokens)
 
     def messages(self) -> tuple[Message, ...]:
         """What goes to the session: nothing where no answer came.

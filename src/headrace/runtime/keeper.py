@@ -49,7 +49,8 @@ class Keeper:
         self._keep_events = keep_events
         self._keep_records = keep_records
         self._tasks: list[asyncio.Task[None]] = []
-        self._cancels: set[asyncio.Task[object]] = set()
+        self._obeyed: set[int] = set()
+        self._doing: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> None:
         """Start; lost runs are first looked for before this returns."""
@@ -97,29 +98,33 @@ class Keeper:
         if not live.runs:
             return
         signals = await live.store.signals(live.owner)
+        self._obeyed &= {signal.id for signal in signals}
         for signal in signals:
-            self._obey(signal)
-        if signals:
-            await live.store.settle([signal.id for signal in signals])
+            if signal.id not in self._obeyed:
+                self._obeyed.add(signal.id)
+                task = asyncio.create_task(self._obey(signal))
+                self._doing.add(task)
+                task.add_done_callback(self._doing.discard)
 
     async def prune(self) -> None:
         """Forget what is old."""
         now = time()
         await self._live.store.prune(now - self._keep_events, now - self._keep_records)
 
-    def _obey(self, signal: Signal) -> None:
+    async def _obey(self, signal: Signal) -> None:
+        """A cancel's signal goes with its run's end; an input's once the input is kept."""
         live = self._live.runs.get(signal.run_id)
         if live is None:
             return
-        if signal.kind == "cancel":
-            task: asyncio.Task[object] = asyncio.create_task(live.run.cancel(signal.content))
-            self._cancels.add(task)
-            task.add_done_callback(self._cancels.discard)
-            return
         try:
-            live.run.send(signal.content)
-        except HeadraceError as error:  # it has ended meanwhile
-            _logger.info("A message came too late: %s", error)
+            if signal.kind == "cancel":
+                await live.run.cancel(signal.content)
+            else:
+                seq = live.run.send(signal.content)
+                await live.log.wait(seq - 1)
+                await self._live.store.settle([signal.id])
+        except HeadraceError as error:  # it has ended meanwhile, or goes on elsewhere
+            _logger.info("A signal for the run %s came too late: %s", signal.run_id, error)
 
 
 async def _repeat(job: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
@@ -10,18 +11,26 @@ from time import time
 
 from headrace.agents.agent import Agent
 from headrace.agents.past import Past
-from headrace.errors import AgentUnknown, HeadraceError, RecoveryLimit, RunHandedOver
+from headrace.errors import (
+    AgentUnknown,
+    HeadraceError,
+    RecoveryLimit,
+    RunHandedOver,
+    UsageError,
+)
 from headrace.events import Event
 from headrace.messages import Message
 from headrace.runs.log import cost_of
 from headrace.runs.run import Outcome, Run, RunInfo
 from headrace.runs.sessions import Said
 from headrace.runs.stored_log import StoredLog
-from headrace.runs.stores.record import RunRecord
+from headrace.runs.stores.record import RunRecord, Signal
 from headrace.runs.stores.store import Store
 from headrace.runs.writer import Writer
 from headrace.runtime.recovery import take_up
 from headrace.runtime.spec import Spec, decode_spec
+
+_logger = logging.getLogger("headrace.runtime")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +55,7 @@ class LiveRuns:
         owner: This runtime, in records.
         runs: By id.
         lost: Ids of own runs whose log failed: to be taken up again once the store works.
+        cancelled: Reasons of cancels by run, until the run's end is kept.
     """
 
     def __init__(
@@ -62,10 +72,12 @@ class LiveRuns:
         self.owner = f"rt_{token_hex(8)}"
         self.runs: dict[str, Live] = {}
         self.lost: set[str] = set()
+        self.cancelled: dict[str, str] = {}
         self._agents = agents
         self._max_recoveries = max_recoveries
         self._changed = asyncio.Event()
         self._taking: set[str] = set()
+        self._cancels: set[asyncio.Task[Event]] = set()
 
     async def launch(self, record: RunRecord, agent: Agent, spec: Spec) -> None:
         """Begin a new run whose record is kept already."""
@@ -83,6 +95,22 @@ class LiveRuns:
         run.writer.on_event = said.add
         self._begin(record.id, run, log)
 
+    async def cancel(self, run_id: str, reason: str) -> Event:
+        """End a run that lives here, also if this process is killed meanwhile.
+
+        Raises:
+            HeadraceError: its end could not be kept; it is not gone on with.
+        """
+        live = self.runs[run_id]
+        self.cancelled.setdefault(run_id, reason)
+        ending = asyncio.ensure_future(live.run.cancel(reason))
+        try:
+            # A wish that outlives this process; its upstream is being closed beside it.
+            await self.store.post(Signal(run_id, "cancel", reason))
+        except HeadraceError as error:  # it has ended already, or the store fails it, too
+            _logger.info("The cancel of %s was not left in the store: %s", run_id, error)
+        return await ending
+
     async def take_over(self, run_id: str) -> bool:
         """Take up a run that has no owner, or is an own one that was lost; whether that was so."""
         # An own claim is granted always, so one that goes on here must not ask for it: the lease
@@ -95,7 +123,7 @@ class LiveRuns:
             if record is None:
                 return False
             self.lost.add(run_id)  # until it has begun: what fails here is tried again
-            await self._go_on(record)
+            await self._go_on(record, await self._wish(run_id))
             return True
         finally:
             self._taking.discard(run_id)
@@ -115,51 +143,87 @@ class LiveRuns:
             self._changed.clear()
             await self._changed.wait()
 
-    async def _go_on(self, record: RunRecord) -> None:
-        """Begin a claimed run where its log ends."""
+    async def _wish(self, run_id: str) -> str | None:
+        """The reason of a cancel that the run's lost process could not carry out."""
+        if run_id in self.cancelled:
+            return self.cancelled[run_id]
+        for signal in await self.store.signals(self.owner):
+            if signal.run_id == run_id and signal.kind == "cancel":
+                return signal.content
+        return None
+
+    async def _go_on(self, record: RunRecord, cancel: str | None) -> None:
+        """Begin a claimed run where its log ends, or end it there."""
         spec = decode_spec(record.spec)
         events = await self._whole_log(record.id)
         agent = self._agents.get(record.agent)
-        if not events and agent is not None and record.recoveries <= self._max_recoveries:
-            await self.launch(record, agent, spec)  # it was lost before its first event
-            return
-        messages = await self._conversation(record, spec)
-        self._recover(record, spec, events, messages)
+        if cancel is not None:
+            self._end(record, spec, events, None)
+            task = asyncio.ensure_future(self.runs[record.id].run.cancel(cancel))
+            self._cancels.add(task)
+            task.add_done_callback(self._cancels.discard)
+        elif record.recoveries > self._max_recoveries:
+            self._end(record, spec, events, _recovery_limit(record))
+        elif agent is None:
+            self._end(record, spec, events, _agent_unknown(record))
+        elif not events:  # it was lost before its first event
+            await self.launch(record, agent, spec)
+        else:
+            messages = await self._conversation(record, spec)
+            self._recover(record, spec, events, messages, agent)
 
     def _recover(
-        self, record: RunRecord, spec: Spec, events: list[Event], messages: list[Message]
+        self,
+        record: RunRecord,
+        spec: Spec,
+        events: list[Event],
+        messages: list[Message],
+        agent: Agent,
     ) -> None:
         said = Said(spec.input)
-        last = events[-1].seq if events else 0
+        last = events[-1].seq
         log = self._log(record, said, last_seq=last, counted=cost_of(events))
-        agent = self._agents.get(record.agent)
         found: list[Past] = []
 
         async def past() -> Past:
             await log.wait(last)  # until it is sure that no one else writes here
             return found[0]
 
-        if record.recoveries > self._max_recoveries:
-            run = _ending(record, log, _recovery_limit(record))
-        elif agent is None:
-            run = _ending(record, log, _agent_unknown(record))
-        else:
-            left = agent.deadlines.run
-            if left is not None:
-                left = max(1.0, record.created_at + left - time())
-            run = agent.make_run(
-                messages,
-                context=spec.context,
-                retract=spec.retract,
-                session=record.session,
-                log=log,
-                id=record.id,
-                past=past,
-                deadline=left,
-            )
+        left = agent.deadlines.run
+        if left is not None:
+            left = max(1.0, record.created_at + left - time())
+        run = agent.make_run(
+            messages,
+            context=spec.context,
+            retract=spec.retract,
+            session=record.session,
+            log=log,
+            id=record.id,
+            past=past,
+            deadline=left,
+        )
+        found.append(take_up(events, messages, run.writer, said, _idempotent(agent)))
+        self._begin(record.id, run, log)
+
+    def _end(
+        self, record: RunRecord, spec: Spec, events: list[Event], error: HeadraceError | None
+    ) -> None:
+        """Begin a run that does nothing but end, with `error` or by a cancel that follows."""
+        said = Said(spec.input)
+        last = events[-1].seq if events else 0
+        log = self._log(record, said, last_seq=last, counted=cost_of(events))
+
+        async def driver(writer: Writer) -> Outcome:
+            if error is None:
+                await asyncio.Event().wait()
+                raise UsageError("The run waited for its cancel in vain.")
+            raise error
+
+        info = RunInfo(record.agent, record.model, record.session, record.parent)
+        run = Run(driver, info, log=log, id=record.id)
         if events:
-            found.append(take_up(events, messages, run.writer, said, _idempotent(agent)))
-        else:  # it ends before it has begun
+            take_up(events, (), run.writer, said, lambda _: False, goes_on=False)
+        else:
             run.writer.on_event = said.add
         self._begin(record.id, run, log)
 
@@ -178,7 +242,9 @@ class LiveRuns:
 
     def _done(self, run_id: str, log: StoredLog) -> None:
         self.runs.pop(run_id, None)
-        if log.failure is not None and not isinstance(log.failure, RunHandedOver):
+        if log.failure is None:
+            self.cancelled.pop(run_id, None)
+        elif not isinstance(log.failure, RunHandedOver):
             self.lost.add(run_id)
         self._changed.set()
 
@@ -195,16 +261,6 @@ class LiveRuns:
         return events
 
 
-def _ending(record: RunRecord, log: StoredLog, error: HeadraceError) -> Run:
-    """A run that does nothing but end."""
-
-    async def driver(writer: Writer) -> Outcome:
-        raise error
-
-    info = RunInfo(record.agent, record.model, record.session, record.parent)
-    return Run(driver, info, log=log, id=record.id)
-
-
 def _agent_unknown(record: RunRecord) -> HeadraceError:
     return AgentUnknown(
         f"The run was interrupted, and no agent {record.agent!r} is here to go on with it.",
@@ -219,6 +275,5 @@ def _recovery_limit(record: RunRecord) -> HeadraceError:
     )
 
 
-def _idempotent(agent: Agent | None) -> Callable[[str], bool]:
-    tools = {} if agent is None else agent.tools
-    return lambda name: name in tools and tools[name].idempotent
+def _idempotent(agent: Agent) -> Callable[[str], bool]:
+    return lambda name: name in agent.tools and agent.tools[name].idempotent

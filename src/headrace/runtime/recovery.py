@@ -97,6 +97,8 @@ def take_up(
     writer: Writer,
     account: Said,
     is_idempotent: Callable[[str], bool],
+    *,
+    goes_on: bool = True,
 ) -> Past:
     """Write what the interruption left open, and tell where to go on.
 
@@ -106,15 +108,17 @@ def take_up(
         writer: The run's new writer; its account is restored here.
         account: An empty one; from here on it knows every structural event of the run.
         is_idempotent: Of a tool, by its name.
+        goes_on: Whether the run does; one that only gets its end keeps the text that was shown.
     """
     for event in events:
         account.add(event)
     writer.restore(events)
     writer.on_event = account.add
     found = broken(events, writer.open, is_idempotent)
-    writer.put(Warn, "", "recovered", "The process that ran this was lost; another goes on.")
-    writer.close_open(OUTCOME_UNKNOWN, found.lost)
-    if found.since is not None:
+    what = "goes on" if goes_on else "ends it"
+    writer.put(Warn, "", "recovered", f"The process that ran this was lost; another {what}.")
+    writer.close_open(OUTCOME_UNKNOWN, found.lost if goes_on else None)
+    if found.since is not None and goes_on:
         writer.put(Retract, "", found.since, "recovered")
     state = account.folder.state()
     writer.text = TextBuffer()

@@ -229,16 +229,20 @@ class Runtime:
         Raises:
             RunNotFound: there is no such run.
         """
+        left = False
         while True:
             live = self._live.runs.get(check_run_id(run_id))
             if live is not None:
-                return await live.run.cancel(reason)
+                return await self._live.cancel(run_id, reason)
             record = await self.store.run(run_id)
             if not record.live:
                 return (await self.store.read(run_id, record.last_seq - 1))[-1]
+            # Left first: whoever takes the run up, here or elsewhere, ends it.
+            if not left:
+                await self._leave_cancel(run_id, reason)
+                left = True
             if await self._live.take_over(run_id):
                 continue
-            await self.store.post(Signal(run_id, "cancel", reason))
             end = await self._end_within(record, self._live.lease + 1.0)
             if end is not None:
                 return end
@@ -257,8 +261,7 @@ class Runtime:
         if live is None:
             await self.store.post(Signal(run_id, "input", text))
             return
-        live.run.send(text)
-        await live.log.wait(live.log.written - 1)
+        await live.log.wait(live.run.send(text) - 1)
 
     async def snapshot(self, run_id: str) -> RunState:
         """The run's state so far, folded from its log.
@@ -346,6 +349,12 @@ class Runtime:
                 return
         async for batch in self.store.follow(run_id, after):
             yield join_deltas(batch) if pending_chars(batch) > MERGE_OVER else batch
+
+    async def _leave_cancel(self, run_id: str, reason: str) -> None:
+        try:
+            await self.store.post(Signal(run_id, "cancel", reason))
+        except RunEnded:
+            return  # in this very moment: its end is what is asked for
 
     async def _ended(self, run_id: str) -> None:
         async for _ in await self.attach(run_id, 0):
