@@ -188,7 +188,7 @@ class SessionBusy(UsageError):
     def __init__(self, session: str, run_id: str) -> None:
         super().__init__(
             f"The session {session[:80]!r} has a live run, {run_id}.",
-            hint="Wait for its end, cancel it, or steer it with send().",
+            hint="Wait for its end, or cancel it.",
         )
         self.session = session
         self.run_id = run_id

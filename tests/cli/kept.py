@@ -11,7 +11,7 @@ from typing import Any
 from headrace.events import Event
 from headrace.runs.stores.record import RunRecord
 from headrace.runs.stores.sqlite import SQLiteStore
-from tests.cli.shell import headrace, start
+from tests.cli.shell import Started, headrace, start
 
 
 class Kept:
@@ -26,7 +26,7 @@ class Kept:
         """Run a command on this store to its end."""
         return headrace(*arguments, env=self.env | more.pop("env", {}), **more)
 
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **env: str) -> Started:
         """Start a command on this store."""
         return start(*arguments, **(self.env | env))
 

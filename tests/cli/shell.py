@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, TypeVar
 
 import pexpect
@@ -50,9 +51,24 @@ def headrace(
     return done
 
 
-def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
+class Started(subprocess.Popen[str]):
+    """A command that does not outlive a test which has failed."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for its end; after an error, there is nothing to wait for."""
+        if error is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
+def start(*arguments: str, **env: str) -> Started:
     """Start with pipes, to be read and signalled while it runs."""
-    return subprocess.Popen(  # noqa: S603
+    return Started(
         [*COMMAND, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -169,7 +169,7 @@ def test_a_key_asks_only_once(kept: Kept) -> None:
     [
         (["run", "x", "--session", " a"], "cannot name a session"),
         (["run", "x", "--session", "a\nb"], "cannot name a session"),
-        (["run", "x", "--idempotency-key", ""], "cannot name a idempotency key"),
+        (["run", "x", "--idempotency-key", ""], "cannot name an idempotency key"),
         (["run", "x", "--store", "floppy:a"], "'floppy:a' means no store"),
         (["runs", "--store", "sqlite:"], "names no file"),
         (["chat", "--session", "x" * 201], "cannot name a session"),

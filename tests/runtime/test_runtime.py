@@ -86,7 +86,10 @@ async def test_a_detached_run_is_seen_whole_by_every_viewer(store: Store) -> Non
         late = await seen(runtime, run.id)
         assert first == second == late
         check_events(first)
-        assert (await run.result()).content == "Let me see. It is 3"
+        response = await run.result()
+        assert response.content == "Let me see. It is 3"
+        roles = [message.role for message in response.messages]
+        assert roles == ["user", "assistant", "tool", "assistant"]
         assert (await run.snapshot()).text == "Let me see. It is 3"
 
 

@@ -89,7 +89,7 @@ class Conversation:
 
         self._chosen = chosen
         self._keeping = keeping
-        self._session = new_session() if session is None else check_name(session, "session")
+        self._session = new_session() if session is None else check_name(session, "a session")
         self._prompt = Prompt()
         self._rich = sys.stdout.isatty()
         self._code = 0

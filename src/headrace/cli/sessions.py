@@ -113,7 +113,7 @@ async def _get(name: str, url: str | None) -> SessionRecord:
     from headrace.runs.stores.record import check_name
 
     async with opened(url) as store:
-        return await store.session(check_name(name, "session"))
+        return await store.session(check_name(name, "a session"))
 
 
 async def _delete(name: str, url: str | None) -> None:

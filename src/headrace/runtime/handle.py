@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from headrace.errors import RunCancelled, RunFailed
-from headrace.events import Event
+from headrace.events import Cancelled, Error, Event
 from headrace.runs.fold import Folder, RunState
 from headrace.runs.policies import Policy, PolicyName
 from headrace.runs.response import Response
 from headrace.runs.stores.record import RunRecord
+from headrace.runtime.spec import decode_spec
 from headrace.usage import Metrics
 
 if TYPE_CHECKING:
@@ -39,8 +41,9 @@ class DetachedRun:
         self, after: int = 0, policy: Policy | PolicyName = "merge"
     ) -> AsyncGenerator[list[Event]]:
         """A viewer (see `Runtime.attach`)."""
-        async for batch in await self._runtime.attach(self.id, after, policy):
-            yield batch
+        async with aclosing(await self._runtime.attach(self.id, after, policy)) as viewer:
+            async for batch in viewer:
+                yield batch
 
     async def events(self, after: int = 0) -> AsyncGenerator[Event]:
         """Each event behind `after`, as it comes, to the run's end."""
@@ -63,27 +66,34 @@ class DetachedRun:
     async def result(self) -> Response:
         """Wait for the end.
 
+        `messages` are the run's history, its input and what it added. In a session the history is
+        the session's (`Store.session`) and not repeated here.
+
         Raises:
             RunFailed: the run ended with `error`; `partial` holds the text so far.
             RunCancelled: the run ended with `cancelled`; `partial` holds the text so far.
         """
         folder = Folder()  # not a snapshot: what is seen here may not be kept long
+        end: Event | None = None
         async for batch in self.batches():
             for event in batch:
                 folder.add(event)
+            end = batch[-1]
         state = folder.state()
-        if state.status == "error":
-            code, message = state.error_code or "internal", state.error_message or ""
-            raise RunFailed(code, message, partial=state.text, run_id=self.id)
-        if state.status == "cancelled":
-            raise RunCancelled(state.cancel_reason or "", partial=state.text, run_id=self.id)
+        if isinstance(end, Error):
+            raise RunFailed(
+                end.code, end.message, retryable=end.retryable, partial=state.text, run_id=self.id
+            )
+        if isinstance(end, Cancelled):
+            raise RunCancelled(end.reason, partial=state.text, run_id=self.id)
+        spec = decode_spec(self.record.spec)
         return Response(
             content=state.text,
             output=state.text if state.output is None else state.output,
             finish_reason=state.finish_reason or "stop",
             usage=state.usage,
             metrics=state.metrics or Metrics(),
-            messages=tuple(state.messages),
+            messages=(*spec.history, *spec.input, *state.messages),
             run_id=self.id,
             model=state.model,
         )

@@ -103,7 +103,7 @@ class Runtime:
                 "lease is more than 0, max_live at least 1, max_recoveries at least 0."
             )
         self.store, self._owns_store = _store(store)
-        self.name = check_name(name, "runtime")
+        self.name = check_name(name, "a runtime")
         self.agents = {agent.name: agent for agent in agents}
         self._busy = busy
         self._grace = grace
@@ -310,11 +310,11 @@ class Runtime:
             model=agent.model.name,
             created_at=now,
             host=self.name,
-            user=check_name(user, "user") if user else "",
-            session=None if session is None else check_name(session, "session"),
+            user=check_name(user, "a user") if user else "",
+            session=None if session is None else check_name(session, "a session"),
             title=title_of(spec.input),
             spec=data,
-            idempotency_key=None if key is None else check_name(key, "idempotency key"),
+            idempotency_key=None if key is None else check_name(key, "an idempotency key"),
             fingerprint=fingerprint(agent.name, session, spec),
             owner=self._live.owner,
             lease_until=now + self._live.lease,

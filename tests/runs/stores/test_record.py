@@ -50,7 +50,7 @@ def test_whatever_is_a_runs_id_is_safe_in_paths_headers_and_urls(run_id: str) ->
 
 @pytest.mark.parametrize("name", ["s", "someone@example.org", "x" * 200, "größer 🤦", "a/b"])
 def test_a_name(name: str) -> None:
-    assert check_name(name, "session") == name
+    assert check_name(name, "a session") == name
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_a_name(name: str) -> None:
 )
 def test_what_cannot_be_a_name(name: object) -> None:
     with pytest.raises(InvalidId, match="cannot name a session"):
-        check_name(name, "session")
+        check_name(name, "a session")
 
 
 def test_a_refusal_is_short_however_long_the_name() -> None:
     with pytest.raises(InvalidId) as long_name:
-        check_name("x" * 10_000, "user")
+        check_name("x" * 10_000, "a user")
     with pytest.raises(InvalidId) as long_id:
         check_run_id("x" * 10_000)
     assert all(len(str(caught.value)) < 250 for caught in (long_name, long_id))

@@ -154,7 +154,7 @@ def check_name(name: object, what: str) -> str:
 
     Args:
         name: What was given.
-        what: What it names, for the error: ``session``, ``user``, ``idempotency key``.
+        what: What it names, for the error: ``a session``, ``a user``.
 
     Raises:
         InvalidId: 1 to 200 printable characters, no space at an end.
@@ -163,7 +163,7 @@ def check_name(name: object, what: str) -> str:
         if name == name.strip():
             return name
     raise InvalidId(
-        f"{_shown(name)} cannot name a {what}.",
+        f"{_shown(name)} cannot name {what}.",
         hint=f"It is 1 to {_NAME_MAX} printable characters, no space at an end.",
     )
 
