@@ -77,6 +77,12 @@ RETRYABLE = {
     "ProviderUnavailable",
     "StreamTruncated",
     "DeadlineExceeded",
+    "TooManyRuns",
+    "SessionBusy",
+    "SessionConflict",
+    "ViewerLagged",
+    "StoreUnavailable",
+    "RunHandedOver",
 }
 
 
