@@ -132,7 +132,7 @@ async def _left(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def batch_memory(folder: Path) -> int:
-    """Bytes of the batch that a viewer far behind holds: all that it has but its place."""
+    """Bytes of the largest batch that a late viewer is given: all that it has but its place."""
     agent = Agent("bench", Steady(3_000, 100, 0.0))
     async with SQLiteStore(folder / "long.db") as store, Runtime(store) as runtime:
         run = await runtime.submit(agent, "Go")
@@ -140,12 +140,11 @@ async def batch_memory(folder: Path) -> int:
         gc.collect()
         tracemalloc.start()
         viewer = await runtime.attach(run.id)
-        before = tracemalloc.get_traced_memory()[0]
-        batch = await anext(viewer)
-        held = tracemalloc.get_traced_memory()[0] - before
+        before = largest = tracemalloc.get_traced_memory()[0]
+        async for _ in viewer:
+            largest = max(largest, tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
-        await viewer.aclose()
-        return held if batch else 0
+        return largest - before
 
 
 def section(size: Size) -> Section:

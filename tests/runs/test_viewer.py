@@ -122,7 +122,7 @@ async def test_a_smaller_lag_of_many_events_is_handed_on_as_it_is() -> None:
 
 
 async def test_a_lag_of_many_small_events_is_joined_though_one_read_is_not_64_kib() -> None:
-    log, count = Log(), 8 * READ_EVENTS
+    log, count = Log(), 32 * READ_EVENTS
     assert 4 * READ_EVENTS < MERGE_OVER < 4 * count
     log.append(0, tokens(1, count, "abcd"))
     log.append(count, [end(count + 1)])

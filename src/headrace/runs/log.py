@@ -23,8 +23,8 @@ EVENT_COST = 96
 READ_CHARS = 128 * 1024
 """Characters of text that a viewer gets at once, about: at most 512 KiB of memory (UCS-4)."""
 
-READ_EVENTS = 4096
-"""Events that a viewer gets at once: as many small ones own about 800 KiB."""
+READ_EVENTS = 1024
+"""Events that a viewer gets at once: as many small ones own about 200 KiB."""
 
 _UNREAD_MAX = 4096
 """Unread events of a private log from which on it joins them."""

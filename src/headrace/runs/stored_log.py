@@ -18,7 +18,7 @@ from typing import Protocol
 from headrace.errors import HeadraceError, ReplayGap, StoreUnavailable, UsageError
 from headrace.events import TERMINAL, Event
 from headrace.messages import Message
-from headrace.runs.log import MAX_LOG, LogSize, RunLog, check_append, take
+from headrace.runs.log import MAX_LOG, LogSize, RunLog, check_append, cost_of, take
 from headrace.runs.waiters import wake
 
 TAIL = 4 * 1024 * 1024
@@ -26,6 +26,12 @@ TAIL = 4 * 1024 * 1024
 
 WAITING = 1024 * 1024
 """Bytes that may wait for their commit; with more, the driver is held up (backpressure)."""
+
+COMMIT_EVENTS = 1024
+"""Most events of one commit, so that whoever reads them back has few in memory."""
+
+COMMIT_BYTES = 128 * 1024
+"""About how many bytes one commit has at most."""
 
 _TERMINAL = frozenset(TERMINAL)
 
@@ -157,8 +163,7 @@ class StoredLog(RunLog):
             raise
 
     async def _commit(self) -> None:
-        batch, self._waiting = self._waiting, []
-        size, self._waiting_bytes = self._waiting_bytes, 0
+        batch, size = self._next_batch()
         wake(self._held_up)
         ended = type(batch[-1]) in _TERMINAL
         if ended:
@@ -168,6 +173,19 @@ class StoredLog(RunLog):
         if self.failure is None:
             self._tail.add(batch, size)
             self._show(batch, ended)
+
+    def _next_batch(self) -> tuple[list[Event], int]:
+        """What is committed next, and its bytes."""
+        batch, size = self._waiting, self._waiting_bytes
+        most = max(1, min(COMMIT_EVENTS, len(batch) * COMMIT_BYTES // size))
+        if len(batch) <= most + 1:  # an answer and its `complete` stay together
+            self._waiting, self._waiting_bytes = [], 0
+            return batch, size
+        self._waiting = batch[most:]
+        del batch[most:]
+        size = cost_of(batch)
+        self._waiting_bytes -= size
+        return batch, size
 
     def _lose(self, failure: HeadraceError) -> None:
         if self.failure is not None:  # as when a run is handed over while it commits

@@ -27,7 +27,7 @@ _FEW = 256
 class Viewer:
     """Batches (lists) of events after a `seq`, to the run's end. An async iterator.
 
-    It holds no events, only its place. A batch has about 128 Ki characters of text or 4,096
+    It holds no events, only its place. A batch has about 128 Ki characters of text or 1,024
     events at most (`log.take`). What it gets when it lags, and whether the run waits for it, is
     its policy's (see `headrace.runs.policies`); by default no viewer holds up the run or another
     viewer, and each gets every structural event and all text (law 6).
