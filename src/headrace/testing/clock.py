@@ -36,6 +36,10 @@ class FakeClock(asyncio.SelectorEventLoop):
         """Move the clock on; timers that are due by then run next."""
         self._fake_now += seconds
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for threads however long they take: a timeout (Python 3.12) is over at once here."""
+        await super().shutdown_default_executor()
+
 
 class _JumpingSelector(selectors.DefaultSelector):
     """Where the loop would sleep until a timer, the clock is put forward instead."""
