@@ -59,12 +59,13 @@ class Keeper:
         jobs: list[tuple[Callable[[], Awaitable[None]], float]] = [
             (self.renew, self._lease / 4),
             (self.signals, SIGNALS_EVERY),
-            (self.prune, PRUNE_EVERY),
         ]
         if self._recovers:
             jobs.append((self.recover, self._lease / 2))
         for job, seconds in jobs:
             self._tasks.append(asyncio.create_task(_repeat(job, seconds)))
+        # At once, too: many a program never runs for an hour.
+        self._tasks.append(asyncio.create_task(_repeat(self.prune, PRUNE_EVERY, wait=0)))
 
     async def end(self) -> None:
         """Stop."""
@@ -87,8 +88,7 @@ class Keeper:
             if len(live.runs) >= self._max_live:
                 return
             try:
-                if not await live.take_over(run_id):
-                    live.lost.discard(run_id)
+                await live.take_over(run_id)
             except Exception as error:  # this one is tried again; the others do not wait for it
                 _logger.warning("The run %s cannot be taken up yet: %s", run_id, error)
 
@@ -119,7 +119,7 @@ class Keeper:
         try:
             if signal.kind == "cancel":
                 await live.run.cancel(signal.content)
-            else:
+            elif signal.kind == "input":
                 seq = live.run.send(signal.content)
                 await live.log.wait(seq - 1)
                 await self._live.store.settle([signal.id])
@@ -127,13 +127,16 @@ class Keeper:
             _logger.info("A signal for the run %s came too late: %s", signal.run_id, error)
 
 
-async def _repeat(job: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """Do it again and again; a store that fails is tried again."""
+async def _repeat(
+    job: Callable[[], Awaitable[None]], seconds: float, wait: float | None = None
+) -> None:
+    """Do it again and again, first after `wait` seconds; a store that fails is tried again."""
+    await asyncio.sleep(seconds if wait is None else wait)
     while True:
-        await asyncio.sleep(seconds)
         try:
             await job()
         except HeadraceError as error:
             _logger.warning("%s: %s", getattr(job, "__name__", "keeper"), error)
         except Exception:  # without its leases every run here would be lost
             _logger.exception("%s failed", getattr(job, "__name__", "keeper"))
+        await asyncio.sleep(seconds)

@@ -120,7 +120,9 @@ class LiveRuns:
         self._taking.add(run_id)
         try:
             record = await self.store.claim(run_id, self.owner, self.lease)
-            if record is None:
+            if record is None:  # it has ended, or someone else has it: no longer ours to try
+                self.lost.discard(run_id)
+                self.cancelled.pop(run_id, None)
                 return False
             self.lost.add(run_id)  # until it has begun: what fails here is tried again
             await self._go_on(record, await self._wish(run_id))
