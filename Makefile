@@ -27,7 +27,7 @@ VERSION := $(if $(PYTHON),-on-$(subst /,_,$(PYTHON)))
 # uv makes .venv again for another Python, and these stamps go with it.
 READY_TO_RUN := .venv/ready-to-run$(VERSION)
 READY_TO_DEVELOP := .venv/ready-to-develop$(VERSION)
-SYNC := $(UV) sync --quiet --frozen $(if $(PYTHON),--python $(PYTHON))
+SYNC := $(UV) sync --quiet --frozen --extra server $(if $(PYTHON),--python $(PYTHON))
 SOURCES := src tests bench examples
 
 .PHONY: run test fmt docs bench chaos clean help

@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("models", "tools"),
     ("providers",),
     ("runs",),
-    ("views",),
+    ("views", "protocols"),
     ("agents",),
     ("runtime",),
     ("telemetry", "frontends", "server"),
@@ -38,6 +38,7 @@ CLOSED = {
     # who: (whom, except these), and why
     "runs": (("providers",), (), "a run is given a driver and knows no provider"),
     "views": (("providers",), (), "a view shapes a run and knows no provider"),
+    "protocols": (("providers", "views"), (), "a protocol knows events and nothing that awaits"),
     "agents": (("providers",), ("providers.table",), "an agent names a model through the table"),
 }
 
@@ -54,6 +55,7 @@ THIRD_PARTIES: dict[str, tuple[str, ...]] = {
     "markdown_it": ("cli", "frontends"),
     "starlette": ("server",),
     "uvicorn": ("server",),
+    "websockets": ("server",),
     "nats": ("runs.stores", "runtime"),
     "redis": ("runs.stores", "runtime"),
     "telegram": ("frontends",),
@@ -74,6 +76,7 @@ COMES_WITH = {
 EXTRAS = (
     "starlette",
     "uvicorn",
+    "websockets",
     "nats",
     "redis",
     "telegram",
@@ -84,7 +87,7 @@ EXTRAS = (
 )
 """Not in the base install: such an import must say `MissingExtra` where it fails."""
 
-PURE = ("wire", "models.retry", "models.assembler", "runs.fold", "agents.next_step")
+PURE = ("wire", "models.retry", "models.assembler", "runs.fold", "protocols", "agents.next_step")
 """Decided by values alone: no awaiting, no clock, no log, no randomness."""
 
 _IMPURE = {
