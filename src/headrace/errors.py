@@ -17,7 +17,8 @@
     │   ├── SessionNotFound            no such session (any more)
     │   ├── SessionBusy                the session has a live run
     │   ├── SessionConflict            someone else has added to the session since
-    │   └── IdempotencyConflict        the key was used for another request
+    │   ├── IdempotencyConflict        the key was used for another request
+    │   └── RequestRefused             a request over HTTP that the server does not take
     ├── ProviderError                  the model's server: it refused, broke or fell silent
     │   ├── ConnectionFailed           no connection, or it was reset before the first byte
     │   ├── AuthenticationFailed       401, 403: the key is wrong or may not do this
@@ -26,6 +27,7 @@
     │   ├── ProviderUnavailable        408, 409, 5xx: the provider's own trouble
     │   ├── InvalidResponse            not the protocol: HTML, garbage, a redirect
     │   ├── StreamTruncated            the transport ended without the provider's own end
+    │   ├── ServerRefused              a Headrace server refused: code and words are its own
     │   └── DeadlineExceeded           connect, first content, gap or whole run took too long
     ├── WireError                      bytes past a bound
     │   ├── LineTooLong
@@ -207,6 +209,32 @@ class IdempotencyConflict(UsageError):
     code = "idempotency_conflict"
 
 
+class RequestRefused(UsageError):
+    """A request that the server does not take.
+
+    Attributes:
+        status: The HTTP status of the answer.
+        retry_after: Seconds after which the same request may be taken, where that helps.
+    """
+
+    code = "request_refused"
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+        self.retryable = retry_after is not None
+
+
 class ProviderError(HeadraceError):
     """The model's server refused, broke or fell silent.
 
@@ -284,6 +312,36 @@ class StreamTruncated(ProviderError):
 
     code = "stream_truncated"
     retryable = True
+
+
+class ServerRefused(ProviderError):
+    """A Headrace server refused a request, or ended a run's stream.
+
+    `code`, `message` and `hint` are the server's own: the code is that of a `HeadraceError` there.
+    """
+
+    code = "server_refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        hint: str = "",
+        status: int | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            hint=hint,
+            provider="headrace",
+            status=status,
+            retryable=retryable,
+            retry_after=retry_after,
+        )
+        if code:
+            self.code = code
 
 
 class DeadlineExceeded(ProviderError):

@@ -45,8 +45,8 @@ CLOSED = {
 THIRD_PARTIES: dict[str, tuple[str, ...]] = {
     # who may be imported, where (a part, or a module)
     "msgspec": tuple(_ORDER),
-    "aiohttp": ("providers",),
-    "yarl": ("providers",),
+    "aiohttp": ("providers", "frontends"),
+    "yarl": ("providers", "frontends"),
     "pydantic": ("tools", "agents"),
     "pydantic_core": ("tools", "agents", "wire.partial_json"),
     "typer": ("cli",),

@@ -125,8 +125,21 @@ async def test_another_users_session_is_not_there(store: Store) -> None:
             await runtime.submit(agent, "Two", session="s", user="bob")
 
 
-async def test_a_session_and_a_history_are_one_too_many(store: Store) -> None:
+async def test_a_history_that_is_given_stands_in_place_of_the_sessions(store: Store) -> None:
+    model = ScriptedModel([Step(text="One"), Step(text="Two")])
+    agent = Agent("a", model)
     async with Runtime(store) as runtime:
-        agent = Agent("a", ScriptedModel([Step(text="Hi")]))
-        with pytest.raises(UsageError, match="one of the two"):
-            await runtime.submit(agent, "x", session="s", history=[Message.user("y")])
+        await (await runtime.submit(agent, "first", session="s")).result()
+        edited = [Message.user("edited"), Message.assistant("so")]
+        await (await runtime.submit(agent, "x", session="s", history=edited)).result()
+    assert model.requests[1].messages == (*edited, Message.user("x"))
+    assert [text for _, text in await texts(store, "s")] == ["first", "One", "x", "Two"]
+
+
+async def test_an_empty_history_begins_anew(store: Store) -> None:
+    model = ScriptedModel([Step(text="One"), Step(text="Two")])
+    async with Runtime(store) as runtime:
+        await (await runtime.submit(Agent("a", model), "first", session="s")).result()
+        run = await runtime.submit(runtime.agents["a"], "x", session="s", history=[])
+        await run.result()
+    assert model.requests[1].messages == (Message.user("x"),)

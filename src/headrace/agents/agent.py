@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -113,6 +114,19 @@ class Agent:
 
             return resolve_model(named, deadlines=self._own_deadlines, record_to=self._record_to)
         return named
+
+    def with_model(self, model: str | Model, name: str | None = None) -> Agent:
+        """The same agent on another model.
+
+        Args:
+            model: As for `Agent`.
+            name: Its own name, where both stand side by side.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("model", None)  # the one that was looked up for this agent
+        other._named = model
+        other.name = name or self.name
+        return other
 
     def start(
         self,

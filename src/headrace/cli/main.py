@@ -16,6 +16,7 @@ from headrace.cli.replay import replay
 from headrace.cli.run import run
 from headrace.cli.runs import runs
 from headrace.cli.schema import schema
+from headrace.cli.send import send
 from headrace.cli.sessions import sessions_app
 from headrace.cli.watch import watch
 
@@ -31,6 +32,7 @@ app.command()(run)
 app.command()(runs)
 app.command()(watch)
 app.command()(cancel)
+app.command()(send)
 app.add_typer(sessions_app, name="sessions")
 app.command()(record)
 app.command()(replay)

@@ -27,9 +27,15 @@ class Encoder(ABC):
     Attributes:
         key: What tells this encoder from others of the same run: the protocol, and the options
             that change its bytes.
+        cut: Whether the stream must not look whole, in a protocol that has no word for that: the
+            server then breaks the body off instead of ending it.
+        primed: Whether what it writes hangs on the events before: one that begins in the middle
+            of a run is first fed with them.
     """
 
     key: Hashable
+    cut: bool = False
+    primed: bool = True
 
     @abstractmethod
     def encode(self, events: Sequence[Event]) -> bytes:

@@ -276,6 +276,15 @@ class Run:
         if not self._log.ended and self._stopped_at is None:
             self._reason = reason
             self._stop()
+        return await self.wait()
+
+    async def wait(self) -> Event:
+        """The terminal event, once it may be shown; a wait costs nothing while the run goes on.
+
+        Raises:
+            HeadraceError: the log's `failure`.
+        """
+        self.begin()
         await self._log.wait_end()
         if self._end is None:
             raise UsageError("The run ended without a terminal event.")

@@ -252,7 +252,7 @@ class LiveRuns:
 
     async def _conversation(self, record: RunRecord, spec: Spec) -> list[Message]:
         before = spec.history
-        if record.session is not None:
+        if record.session is not None and not spec.own_history:
             before = (await self.store.session(record.session)).messages
         return [*before, *spec.input]
 

@@ -154,7 +154,7 @@ class Runtime:
         input: MessageInput,
         *,
         session: str | None = None,
-        history: Iterable[Message] = (),
+        history: Iterable[Message] | None = None,
         context: Mapping[str, Any] | None = None,
         retract: bool = True,
         idempotency_key: str | None = None,
@@ -167,7 +167,8 @@ class Runtime:
             agent: The agent, or the name of one that the runtime knows.
             input: Text, a message or messages.
             session: The conversation that the run belongs to; a new name begins one.
-            history: The conversation before, for a run without a session.
+            history: The conversation before; in a session in place of what it holds, for a caller
+                who keeps the conversation too, and may have changed it.
             context: For tools; JSON values, because recovery needs it.
             retract: Whether text that was shown may be withdrawn, as for `Agent.start`.
             idempotency_key: With a key that was used before, the run of then is given.
@@ -186,10 +187,8 @@ class Runtime:
         """
         found = self._agent(agent)
         messages = as_messages(input)
-        history = tuple(history)
-        if session is not None and history:
-            raise UsageError("A session keeps its own history: give one of the two.")
-        spec = Spec(tuple(messages), history, context or {}, retract)
+        own = history is not None
+        spec = Spec(tuple(messages), tuple(history or ()), context or {}, retract, own)
         record = self._record(found, spec, session, idempotency_key, user)
         try:
             kept = await self._create(record, busy or self._busy)
@@ -236,7 +235,7 @@ class Runtime:
                 return await self._live.cancel(run_id, reason)
             record = await self.store.run(run_id)
             if not record.live:
-                return (await self.store.read(run_id, record.last_seq - 1))[-1]
+                return await self.wait(run_id)
             # Left first: whoever takes the run up, here or elsewhere, ends it.
             if not left:
                 await self._leave_cancel(run_id, reason)
@@ -246,6 +245,26 @@ class Runtime:
             end = await self._end_within(record, self._live.lease + 1.0)
             if end is not None:
                 return end
+
+    async def wait(self, run_id: str) -> Event:
+        """The run's terminal event, once it has ended; costs next to nothing while it runs.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        live = self._live.runs.get(check_run_id(run_id))
+        if live is not None:
+            try:
+                return await live.run.wait()
+            except (RunHandedOver, LogConflict):
+                pass  # it goes on elsewhere
+        record = await self.store.run(run_id)
+        if record.live:
+            async for batch in self.store.follow(run_id, record.last_seq):
+                if type(batch[-1]) in TERMINAL:
+                    return batch[-1]
+            record = await self.store.run(run_id)
+        return (await self.store.read(run_id, record.last_seq - 1))[-1]
 
     async def send(self, run_id: str, text: str) -> None:
         """Say something into a live run, wherever it lives; its next step takes it up.
@@ -332,7 +351,7 @@ class Runtime:
                     if busy == "replace":
                         await self.cancel(error.run_id, "replaced")
                     else:
-                        await self._ended(error.run_id)
+                        await self.wait(error.run_id)
 
     async def _attached(
         self, run_id: str, after: int, policy: Policy | PolicyName | PolicyName
@@ -355,10 +374,6 @@ class Runtime:
             await self.store.post(Signal(run_id, "cancel", reason))
         except RunEnded:
             return  # in this very moment: its end is what is asked for
-
-    async def _ended(self, run_id: str) -> None:
-        async for _ in await self.attach(run_id, 0):
-            pass
 
     async def _end_within(self, record: RunRecord, seconds: float) -> Event | None:
         """The terminal event of a run that lives elsewhere, None where it takes longer."""

@@ -23,15 +23,17 @@ class Spec(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         input: The new messages.
-        history: The conversation before, for a run without a session (a session keeps its own).
+        history: The conversation before, as the caller gave it.
         context: For tools, as `RunContext.context`.
         retract: Whether text that was shown may be withdrawn, as for `Agent.start`.
+        own_history: Whether `history` stands in place of what the session holds.
     """
 
     input: tuple[Message, ...]
     history: tuple[Message, ...] = ()
     context: Mapping[str, Any] = {}
     retract: bool = True
+    own_history: bool = False
 
 
 _decoder = msgspec.json.Decoder(Spec)

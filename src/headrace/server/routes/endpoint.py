@@ -1,0 +1,114 @@
+"""What the routes share: who asks, the body, and how a run is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from headrace.protocols.encoder import Encoder
+from headrace.protocols.table import Format
+from headrace.runs.stores.record import RunRecord
+from headrace.server.bodies import bad_request, body_of, decoded
+from headrace.server.guard import USER
+from headrace.server.replies import nothing
+from headrace.server.service import Service
+from headrace.server.stream import RunStream
+
+T = TypeVar("T")
+
+LAST_EVENT_ID = "last-event-id"
+
+Answer = Response | RunStream
+"""What an endpoint gives."""
+
+
+class Endpoint:
+    """The base of all routes.
+
+    Args:
+        service: The server.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def user(self, request: Request) -> str:
+        """Who asks."""
+        user: str = request.scope[USER]
+        return user
+
+    async def body(self, request: Request, decoder: msgspec.json.Decoder[T]) -> T:
+        """The body as a value.
+
+        Raises:
+            RequestRefused: it is none.
+            InputTooLarge: it is too large.
+        """
+        return decoded(await body_of(request, self.service.settings.max_body), decoder)
+
+    async def show(
+        self,
+        request: Request,
+        record: RunRecord,
+        format: Format,
+        encoder: Encoder | None = None,
+        after: int = 0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The run as a stream behind `after`; 204 where nothing can follow.
+
+        Raises:
+            InvalidCursor: an `after` that no event of the run ever had.
+        """
+        if after and after == record.last_seq and not record.live:
+            return nothing()  # tells an EventSource not to come again (WHATWG HTML, 9.2.3)
+        encoder = format.make() if encoder is None else encoder
+        viewer = await self.service.attach(record, encoder, after)
+        leave = on_leave(request)
+        return RunStream(
+            self.service, record.id, viewer, format, encoder, after, cancel=leave, headers=headers
+        )
+
+
+def route_path(scope: Scope) -> str:
+    """The path below where this is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")) or "/"
+
+
+def on_leave(request: Request) -> bool:
+    """Whether the reader asks that its leaving cancels the run (``?on_leave=cancel``).
+
+    Raises:
+        RequestRefused: another word.
+    """
+    word = request.query_params.get("on_leave", "stay")
+    if word not in ("stay", "cancel"):
+        raise bad_request(
+            "invalid_request",
+            f"on_leave cannot be {word[:80]!r}.",
+            "Write cancel, or leave it out.",
+        )
+    return word == "cancel"
+
+
+def cursor(text: str | None) -> int:
+    """A cursor as it is written in a header or an address; 0 for none.
+
+    Raises:
+        RequestRefused: it is no whole number from 0.
+    """
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise bad_request(
+            "invalid_cursor",
+            f"{text[:80]!r} is no event's number.",
+            "Give the id of the last event that you have seen, or 0 for none.",
+        )
+    return int(text)

@@ -1,0 +1,219 @@
+"""`serve`: the server as a program, from its banner to its last breath."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from headrace.agents.agent import Agent
+from headrace.errors import ConfigurationError
+from headrace.runs.stores.store import Store
+from headrace.server.app import HeadraceApp, app
+from headrace.server.auth import Users, read_tokens
+from headrace.server.banner import banner
+from headrace.server.settings import Settings
+
+HOST = "127.0.0.1"
+PORT = 8080
+
+MAX_CONNECTIONS = 10_000
+"""Open connections; the next one is answered with 503."""
+
+LAST_BREATH = 5.0
+"""Seconds that the process may take to end after its drain; then it is ended."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
+"""What a server on loopback goes by."""
+
+_logger = logging.getLogger("headrace.server")
+
+
+def serve(
+    agents: Iterable[Agent],
+    *,
+    host: str = HOST,
+    port: int = PORT,
+    store: Store | str | None = None,
+    tokens: Mapping[str, str] | Users | None = None,
+    settings: Settings | None = None,
+    why: str = "",
+    show: Callable[[str], object] = print,
+    **more: Any,
+) -> None:
+    """Run the server until SIGTERM or Ctrl-C, then drain it.
+
+    The first signal refuses new runs and lets live ones end; what is left after the grace time is
+    handed over to whoever opens the store next. A second one ends at once.
+
+    Args:
+        agents: Whom requests may ask; the first is the default.
+        host: Where to listen; beyond this machine only with tokens.
+        port: Where to listen; 0 takes a free one, and the banner says which.
+        store: Where runs are kept; by default ``HEADRACE_STORE``, or a file where your data is.
+        tokens: User to token; by default those of ``HEADRACE_TOKENS`` (see `auth.read_tokens`).
+        settings: The rest.
+        why: Why the model is this one, for the banner.
+        show: Prints the banner.
+        **more: Fields of `Settings`, in its place.
+
+    Raises:
+        ConfigurationError: an address beyond this machine without tokens, one that is taken, or
+            a setting, model or token that makes no sense.
+    """
+    asyncio.run(_serve(list(agents), host, port, store, tokens, settings, why, show, more))
+
+
+async def _serve(  # long: every choice of an operator comes together here
+    agents: list[Agent],
+    host: str,
+    port: int,
+    store: Store | str | None,
+    tokens: Mapping[str, str] | Users | None,
+    settings: Settings | None,
+    why: str,
+    show: Callable[[str], object],
+    more: dict[str, Any],
+) -> None:
+    users = tokens if isinstance(tokens, Users) else Users(tokens) if tokens else read_tokens()
+    local = host in LOOPBACK
+    if not local and not users:
+        raise ConfigurationError(
+            f"The address {host} can be reached from other machines, and no tokens are set.",
+            hint="Set HEADRACE_TOKENS=user:token, or listen on 127.0.0.1.",
+        )
+    if settings is None:
+        if local and not users:
+            more.setdefault("allow_hosts", OWN_NAMES)
+        settings = Settings(**more)
+    for agent in agents:
+        agent.model  # noqa: B018  # a model or key that is missing is told now, not to a client
+    if store is None:
+        from headrace.runs.stores.table import default_store
+
+        store = default_store()
+    headrace_app = app(agents, store=store, tokens=users, settings=settings)
+    listening = _listen(host, port)
+    address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
+    show(banner(headrace_app.service, address, why))
+    await Program(headrace_app).serve(sockets=[listening])
+
+
+class Program(uvicorn.Server):
+    """uvicorn, with a drain between the signal and the closing of its sockets.
+
+    Connections are closed last, so that a client that comes while runs are ending is told to
+    try elsewhere (503), and those who watch see their runs' ends.
+
+    Args:
+        headrace_app: What is served.
+        end_within: Seconds after the drain in which the process is ended; None leaves it alone.
+    """
+
+    def __init__(
+        self, headrace_app: HeadraceApp, *, end_within: float | None = LAST_BREATH
+    ) -> None:
+        settings = headrace_app.service.settings
+        super().__init__(
+            uvicorn.Config(
+                headrace_app,
+                http="httptools",
+                ws="websockets-sansio",
+                ws_max_size=settings.max_message,
+                ws_ping_interval=20.0,
+                ws_ping_timeout=20.0,
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                limit_concurrency=MAX_CONNECTIONS,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._app = headrace_app
+        self._end_within = end_within
+        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Until a signal, or `stop`."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does, without raising them again: the drain was what they asked for."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain at the first signal, end at the second."""
+        self._captured_signals.append(sig)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.stop)
+
+    def stop(self) -> None:
+        """Begin to stop; again: at once."""
+        if self._draining is None:
+            self._draining = asyncio.ensure_future(self._drain())
+        else:
+            self.force_exit = self.should_exit = True
+
+    async def _drain(self) -> None:
+        try:
+            await self._app.service.drain()
+        finally:
+            self.should_exit = True
+            if self._end_within is not None:
+                _end_within(self._end_within)
+
+
+def _end_within(seconds: float) -> None:
+    """A thread that never returns, a tool's or a store's, does not keep the process."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise ConfigurationError(
+            f"Nothing can listen on {host}:{port}: {error}.",
+            hint="Take another port: headrace serve --port 8081.",
+        ) from None
+    return listening
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def log_to(stream: Any = None, level: int = logging.INFO) -> None:
+    """Write the server's log to a stream, by default standard error, one line each."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    for name in ("headrace", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+    logging.getLogger("headrace").setLevel(level)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

@@ -1,0 +1,70 @@
+"""A real server on loopback, in the test's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from headrace import Agent, Runtime
+from headrace.runs.stores.store import Store
+from headrace.server import HeadraceApp, Settings, app
+from headrace.server.auth import Users
+from headrace.server.serving import Program
+
+PATIENCE = 20.0
+"""Seconds that a test waits for what should come at once."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that runs.
+
+    Attributes:
+        url: ``http://127.0.0.1:PORT``.
+        app: What it serves.
+    """
+
+    url: str
+    app: HeadraceApp
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.app.service.runtime
+
+
+@asynccontextmanager
+async def serving(
+    agents: Iterable[Agent],
+    *,
+    store: Store | str | None = None,
+    tokens: Mapping[str, str] | Users | None = None,
+    settings: Settings | None = None,
+    **more: Any,
+) -> AsyncGenerator[Served]:
+    """Serve these agents as `headrace serve` does; at the end drain within 0.1 s."""
+    more = {"live_runs": 1000, "new_runs": 10_000, "grace": 0.1, **more}
+    headrace_app = app(agents, store=store, tokens=tokens, settings=settings, **more)
+    async with running(headrace_app) as url:
+        yield Served(url, headrace_app)
+
+
+@asynccontextmanager
+async def running(headrace_app: HeadraceApp) -> AsyncGenerator[str]:
+    """A program around an application; gives its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    program = Program(headrace_app, end_within=None)
+    task = asyncio.create_task(program.serve(sockets=[listening]))
+    try:
+        while not program.started:
+            if task.done():
+                task.result()
+            await asyncio.sleep(0.001)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        program.stop()
+        async with asyncio.timeout(PATIENCE):
+            await task
