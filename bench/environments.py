@@ -18,6 +18,8 @@ REQUIREMENTS = {
     "openai-agents": ["openai-agents"],
     "litellm": ["litellm"],
     "langchain": ["langchain-openai"],
+    "sse-starlette": ["sse-starlette", "uvicorn", "httptools"],
+    "fastapi": ["fastapi", "uvicorn", "httptools"],
 }
 _VERSIONS = """
 import importlib.metadata as m, sys

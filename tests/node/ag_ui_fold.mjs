@@ -1,6 +1,6 @@
-// Runs @ag-ui/client's HttpAgent, its verifier on, once against each URL; tells what it has then.
+// Runs @ag-ui/client's HttpAgent, its verifier on, against each URL; tells what it has then.
 //
-// stdin:  [{"url": …, "messages": [… the conversation before]}, …]
+// stdin:  [{"url": …, "messages": [… the conversation before], "say": ["Hi", … a run for each]}, …]
 // stdout: [{"messages", "result", "finished", "error", "failure", "customs", "warnings"}, …]
 import { readFileSync } from "node:fs";
 import { HttpAgent } from "@ag-ui/client";
@@ -9,7 +9,7 @@ let warnings = [];
 console.warn = (...words) => warnings.push(words.join(" "));
 console.error = console.warn;
 
-async function run({ url, messages }) {
+async function run({ url, messages, say }) {
   warnings = [];
   const agent = new HttpAgent({ url, threadId: "thread_1", initialMessages: messages });
   const seen = { finished: null, error: null, failure: null, result: null, customs: [] };
@@ -25,7 +25,10 @@ async function run({ url, messages }) {
     },
   });
   try {
-    seen.result = (await agent.runAgent({ runId: "run_1" })).result ?? null;
+    for (const [number, content] of say.entries()) {
+      agent.messages.push({ id: `said_${number}`, role: "user", content });
+      seen.result = (await agent.runAgent({ runId: `run_${number}` })).result ?? null;
+    }
   } catch (error) {
     seen.failure = String(error);
   }

@@ -10,12 +10,45 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from headrace.events import Event
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+
+from headrace.events import Cancelled, Complete, Error, Event, FinishReason, StepStart, ToolArgs
 from headrace.protocols.ag_ui.encode import NOT_RUN
 from headrace.runs.fold import fold
-from headrace.usage import Usage
+from headrace.usage import Metrics, Receipt, Usage
+from tests.strategies import logs
 
 Json = dict[str, Any]
+
+USAGE = Usage(7, 5, 3, 2, exact=False)
+METRICS = Metrics(12.5, 100.0, 3, 9)
+REASONS: list[FinishReason] = ["stop", "length", "content_filter", "max_steps", "tool_calls"]
+
+
+@st.composite
+def whole(draw: DrawFn) -> list[Event]:
+    """A log with any end, at any place: what it leaves open the encoder has to close."""
+    events = draw(logs(ended=False))
+    events = events[: draw(st.integers(1, len(events)) | st.just(len(events)))]
+    seq, at = len(events) + 1, events[-1].at
+    end: st.SearchStrategy[Event] = st.one_of(
+        st.builds(
+            Complete,
+            st.just(seq),
+            st.just(at),
+            st.just(""),
+            st.sampled_from(REASONS),
+            st.just(USAGE),
+            st.just(METRICS),
+            st.none() | st.just({"a": 1}),
+        ),
+        st.just(Error(seq, at, "", "stream_truncated", "It broke.", True, METRICS)),
+        st.just(Error(seq, at, "", "internal", "Ours.", False, METRICS, USAGE)),
+        st.just(Cancelled(seq, at, "", "enough", USAGE, METRICS, Receipt())),
+    )
+    return [*events, draw(end)]
+
 
 _OPENS = {
     "STEP_STARTED": ("step", "stepName"),
@@ -162,8 +195,6 @@ def expected_calls(events: list[Event]) -> list[tuple[str, str, str]]:
 
 def _pieces(events: list[Event], call_id: str, seq: int) -> str:
     """The arguments of a call that began at `seq`: written since the step before it began."""
-    from headrace.events import StepStart, ToolArgs
-
     begun = max(e.seq for e in events if isinstance(e, StepStart) and not e.agent and e.seq < seq)
     written = [e for e in events if isinstance(e, ToolArgs) and begun < e.seq < seq]
     return "".join(e.delta for e in written if e.call_id == call_id and not e.agent)

@@ -12,7 +12,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from headrace import events as e
-from headrace.protocols.ai_sdk import MALFORMED, NEVER_CALLED
+from headrace.protocols.ai_sdk import MALFORMED
 from headrace.runs.fold import fold
 from headrace.runs.policies import join_deltas
 from headrace.usage import Metrics, Receipt, Usage
@@ -116,7 +116,7 @@ class Page:
         if name in ("text", "reasoning"):
             self._text(name, what, part)
         elif name == "tool":
-            assert not self.open, "text is open while a call comes" if "output" in what else ""
+            assert not (self.open and what.startswith("input")), "text is open while a call comes"
             self._tool(what, part)
         elif name == "data":
             (self.passing if part.get("transient") else self.parts).append(part)
@@ -126,7 +126,8 @@ class Page:
     def _text(self, name: str, what: str, part: dict[str, Any]) -> None:
         key = f"{name} {part['id']}"
         if what == "start":
-            assert not self.open and self.in_step
+            assert not self.open
+            assert self.in_step
             self.open[key] = {"type": name, "text": "", "state": "streaming"}
             self.parts.append(self.open[key])
         elif what == "delta":
@@ -166,15 +167,18 @@ class Page:
             self.in_step = True
             self.parts.append({"type": "step-start"})
         elif kind == "finish-step":
-            assert self.in_step and not self.open
+            assert self.in_step
+            assert not self.open
             self.in_step = False
         elif kind == "reset-step":
             del self.parts[len(self.parts) - len(self._this_step()) :]
         elif kind in ("finish", "abort", "error"):
-            assert not self.in_step and not self.open
+            assert not self.in_step
+            assert not self.open
             self.error = part.get("errorText", self.error)
         elif kind == "[DONE]":
-            assert not self.in_step and not self.open
+            assert not self.in_step
+            assert not self.open
             self.done = True
 
     def _this_step(self) -> list[dict[str, Any]]:
@@ -245,7 +249,13 @@ def wanted(events: Sequence[e.Event]) -> Shown:
         state.text,
         state.reasoning,
         [
-            (tool.call_id, tool.name, tool.input, tool.output if not tool.error else None, tool.error)
+            (
+                tool.call_id,
+                tool.name,
+                tool.input,
+                tool.output if not tool.error else None,
+                tool.error,
+            )
             for tool in state.tools
             if not tool.agent
         ],
@@ -273,9 +283,7 @@ def runs(draw: DrawFn) -> list[e.Event]:
     seq = len(events) + 1
     if end == "error":
         usage = draw(st.none() | st.just(Usage(5, 6)))
-        events.append(
-            e.Error(seq, 2000.0, "", "rate_limited", draw(TEXT), True, Metrics(), usage)
-        )
+        events.append(e.Error(seq, 2000.0, "", "rate_limited", draw(TEXT), True, Metrics(), usage))
     elif end == "cancelled":
         events.append(e.Cancelled(seq, 2000.0, "", "left", Usage(3, 4), Metrics(), Receipt()))
     return events
@@ -316,5 +324,3 @@ def same_inputs(left: Shown, right: Shown) -> bool:
         if isinstance(got[2], str) and not isinstance(want[2], str):
             left.tools[index] = (*got[:2], json.loads(got[2]), *got[3:])
     return left == right
-
-

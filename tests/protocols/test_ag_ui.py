@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-import random
+import itertools
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
 
 from headrace import events as e
 from headrace.errors import StoreUnavailable
 from headrace.protocols.ag_ui.encode import NOT_RUN, RETRACTED, AGUIEncoder
 from headrace.runs.fold import fold
 from headrace.runs.policies import join_deltas
-from headrace.usage import Metrics, Receipt, Usage
+from headrace.usage import Receipt
 from tests.protocols.ag_ui_reading import (
+    METRICS,
+    USAGE,
     calls,
     expected_calls,
     frames,
     read,
     text,
     usage,
+    whole,
 )
-from tests.strategies import EVENTS, TEXT, Scribe, logs
-
-USAGE = Usage(7, 5, 3, 2, exact=False)
-METRICS = Metrics(12.5, 100.0, 3, 9)
-REASONS: list[e.FinishReason] = ["stop", "length", "content_filter", "max_steps", "tool_calls"]
-
-
-@st.composite
-def whole(draw: DrawFn) -> list[e.Event]:
-    """A log with any end, at any place: what it leaves open the encoder has to close."""
-    events = draw(logs(ended=False))
-    events = events[: draw(st.integers(1, len(events)) | st.just(len(events)))]
-    seq, at = len(events) + 1, events[-1].at
-    end: st.SearchStrategy[e.Event] = st.one_of(
-        st.builds(
-            e.Complete,
-            st.just(seq),
-            st.just(at),
-            st.just(""),
-            st.sampled_from(REASONS),
-            st.just(USAGE),
-            st.just(METRICS),
-            st.none() | st.just({"a": 1}),
-        ),
-        st.just(e.Error(seq, at, "", "stream_truncated", "It broke.", True, METRICS)),
-        st.just(e.Error(seq, at, "", "internal", "Ours.", False, METRICS, USAGE)),
-        st.just(e.Cancelled(seq, at, "", "enough", USAGE, METRICS, Receipt())),
-    )
-    return [*events, draw(end)]
+from tests.strategies import EVENTS, TEXT, Scribe
 
 
 def encoded(events: list[e.Event]) -> bytes:
@@ -94,13 +69,11 @@ def test_the_end_tells_reason_usage_and_metrics(log: list[e.Event]) -> None:
         }
 
 
-@given(whole(), st.randoms())
-def test_cuts_change_no_byte(log: list[e.Event], chance: random.Random) -> None:
-    encoder, rest, parts = AGUIEncoder(), log, []
-    while rest:
-        size = chance.randint(0, len(rest))
-        parts.append(encoder.encode(rest[:size]))
-        rest = rest[size:]
+@given(whole(), st.lists(st.integers(0, 60), max_size=8))
+def test_cuts_change_no_byte(log: list[e.Event], cuts: list[int]) -> None:
+    encoder = AGUIEncoder()
+    ends = [0, *sorted(cuts), len(log)]
+    parts = [encoder.encode(log[a:b]) for a, b in itertools.pairwise(ends)]
     assert b"".join(parts) == encoded(log)
 
 
@@ -174,7 +147,6 @@ def test_no_text_name_or_id_forges_a_frame(before: str, forged: str, after: str)
 
 def _plain(events: list[e.Event]) -> list[e.Event]:
     """The same events, every text in them a single letter."""
-    import msgspec
 
     def clean(value: Any) -> Any:
         return "x" if isinstance(value, str) else {"x": "x"} if isinstance(value, dict) else value

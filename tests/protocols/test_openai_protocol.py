@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from headrace import events as e
@@ -76,6 +76,7 @@ def expected_calls(log: Sequence[e.Event]) -> list[dict[str, Any]]:
     return found
 
 
+@settings(max_examples=60)
 @given(log=ended())
 def test_a_stream_folds_to_what_the_log_folds_to(log: list[e.Event]) -> None:
     assume(not taken_back(log))
@@ -144,6 +145,7 @@ def test_a_fork_is_its_own(data: st.DataObject, log: list[e.Event]) -> None:
     assert fork.encode(log[at:]) == expected
 
 
+@settings(max_examples=60)
 @given(log=ended())
 def test_withdrawn_text_ends_the_stream(log: list[e.Event]) -> None:
     assume(taken_back(log))

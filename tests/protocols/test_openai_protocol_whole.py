@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 
 from headrace import events as e
 from headrace.errors import HeadraceError
@@ -33,6 +33,7 @@ def run(*end: Any) -> RunState:
     return fold(scribe.events)
 
 
+@settings(max_examples=50)
 @given(log=logs())
 def test_it_is_what_the_chunks_fold_to(log: list[e.Event]) -> None:
     assume(not taken_back(log))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -56,15 +56,26 @@ async def serving(
 async def running(headrace_app: HeadraceApp) -> AsyncGenerator[str]:
     """A program around an application; gives its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    program = Program(headrace_app, end_within=None)
+    program = Program(headrace_app, may_end=False)
     task = asyncio.create_task(program.serve(sockets=[listening]))
     try:
-        while not program.started:
-            if task.done():
-                task.result()
-            await asyncio.sleep(0.001)
+        await until(lambda: program.started or task.done())
+        if task.done():
+            task.result()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         program.stop()
         async with asyncio.timeout(PATIENCE):
             await task
+
+
+async def until(state: Callable[[], object]) -> None:
+    """Wait for a state of the server that nothing announces."""
+    async with asyncio.timeout(PATIENCE):
+        while not state():
+            await asyncio.sleep(0.001)
+
+
+async def no_viewers(server: Served) -> None:
+    """Wait until the server has noticed that everyone left."""
+    await until(lambda: not server.app.service.watchers)

@@ -10,6 +10,7 @@ import typer
 
 from headrace.cli.cancel import cancel
 from headrace.cli.chat import chat
+from headrace.cli.doctor import doctor
 from headrace.cli.models import models
 from headrace.cli.record import record
 from headrace.cli.replay import replay
@@ -17,6 +18,7 @@ from headrace.cli.run import run
 from headrace.cli.runs import runs
 from headrace.cli.schema import schema
 from headrace.cli.send import send
+from headrace.cli.serve import serve
 from headrace.cli.sessions import sessions_app
 from headrace.cli.watch import watch
 
@@ -32,7 +34,9 @@ app.command()(run)
 app.command()(runs)
 app.command()(watch)
 app.command()(cancel)
+app.command()(serve)
 app.command()(send)
+app.command()(doctor)
 app.add_typer(sessions_app, name="sessions")
 app.command()(record)
 app.command()(replay)

@@ -138,11 +138,11 @@ class AISDKEncoder(Encoder):
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """Frames for what this protocol shows."""
-        if self._ended:
-            return b""
         out: list[bytes] = []
-        began = after = 0  # the newest step of this batch: its seq, and the place after its frame
+        newest = (0, 0)  # of this batch's steps: its seq, and the place in `out` after its frame
         for event in events:
+            if self._ended:
+                break
             kind = type(event)
             if kind is Token or kind is Thought:
                 if not event.agent:
@@ -151,18 +151,21 @@ class AISDKEncoder(Encoder):
                         out.append(self._open(name))
                     content = _json(event.content)  # type: ignore[attr-defined]
                     out.append(b"%b%b}\n\n" % (self._delta, content))
-            elif event.agent and kind not in _OF_ANY_AGENT:
-                continue
-            elif (write := _WRITERS.get(kind)) is not None:
-                frames = write(self, event)
-                if kind is StepStart:
-                    began, after = event.seq, len(out) + 1
-                elif kind is Retract and began and event.since == began + 1:  # type: ignore[attr-defined]
-                    # All that is withdrawn is in `out`: no one has seen it, or needs to.
-                    del out[after:]
-                    continue
-                out.append(frames)
+            elif not event.agent or kind in _OF_ANY_AGENT:
+                newest = self._other(event, out, newest)
         return b"".join(out)
+
+    def _other(self, event: Event, out: list[bytes], newest: tuple[int, int]) -> tuple[int, int]:
+        """What is no delta of text; gives `newest` as it is then."""
+        if (write := _WRITERS.get(type(event))) is None:
+            return newest
+        out.append(write(self, event))
+        if isinstance(event, StepStart):
+            return event.seq, len(out)
+        if isinstance(event, Retract) and newest[0] and event.since == newest[0] + 1:
+            # All that is withdrawn is in `out`: no one has seen it, or needs to.
+            del out[newest[1] :]
+        return newest
 
     def fail(self, error: HeadraceError) -> bytes:
         """``error``, without ``finish``. Calls stay as they are: how they end is not known."""

@@ -19,7 +19,7 @@ class Encoder(ABC):
 
     - The bytes fold to the run's text, finish reason, usage and tool calls (law 10), whatever the
       cuts and joins; text that was withdrawn by a `retract` does not count.
-    - What it has opened it closes, before the end; nothing follows the end.
+    - What it has opened it closes, before the end. Once it has written an end it is fed no more.
     - Its state is a value: it hangs on the events alone (no clock, no randomness), `fork` gives
       an independent one, and encoders of equal `key` give equal bytes for equal events. So a
       batch is encoded once, however many viewers there are.

@@ -68,8 +68,8 @@ FORMATS = {
             "AISDKEncoder",
             headers={"x-vercel-ai-ui-message-stream": "v1"},
         ),
-        Format("ag-ui", _SSE, "headrace.protocols.ag_ui", "AGUIEncoder"),
-        Format("openai", _SSE, "headrace.protocols.openai_chat", "OpenAIChatEncoder"),
+        Format("ag-ui", _SSE, "headrace.protocols.ag_ui.encode", "AGUIEncoder"),
+        Format("openai", _SSE, "headrace.protocols.openai_chat.encode", "OpenAIChatEncoder"),
     )
 }
 """The protocols there are."""

@@ -26,6 +26,7 @@ from headrace.server.routes.endpoint import route_path
 from headrace.server.routes.runs import Runs
 from headrace.server.service import Service, checked_agents
 from headrace.server.settings import Settings
+from headrace.server.websocket import WebSockets
 
 _logger = logging.getLogger("headrace.server")
 
@@ -149,5 +150,5 @@ class HeadraceApp:
 
 def routes_of(service: Service) -> list[BaseRoute]:
     """Every address of the server."""
-    endpoints = (Runs, Chat, About)
+    endpoints = (Runs, Chat, About, WebSockets)
     return [route for endpoint in endpoints for route in endpoint(service).routes()]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_urlsafe
@@ -21,6 +22,8 @@ MAX_TICKETS = 10_000
 SHORTEST = 16
 """Characters of the shortest token that is taken: what is shorter can be guessed."""
 
+_TOKEN = re.compile(rf"[!-~]{{{SHORTEST},}}")
+
 TOKENS = "HEADRACE_TOKENS"
 TOKENS_FILE = "HEADRACE_TOKENS_FILE"
 
@@ -33,19 +36,20 @@ class Users:
 
     Raises:
         ConfigurationError: a name that no user can have, a token that is too short, or one token
-            for two users.
+            for two users. It shows neither: who mixes the two up would find the token in a log.
     """
 
     def __init__(self, tokens: Mapping[str, str] | None = None) -> None:
         self._by_hash: dict[bytes, str] = {}
-        for user, token in (tokens or {}).items():
-            self._add(user, token)
+        for number, (user, token) in enumerate((tokens or {}).items(), 1):
+            self._add(user, token, f"Entry {number} of the tokens")
 
     def __bool__(self) -> bool:
         return bool(self._by_hash)
 
     def __len__(self) -> int:
-        return len(self._by_hash)
+        """How many users; one may have several tokens."""
+        return len(set(self._by_hash.values()))
 
     def user(self, authorization: str) -> str | None:
         """Whose token an ``Authorization`` header brings, or None."""
@@ -55,18 +59,18 @@ class Users:
         # Looked up by its hash, so that the time of a comparison tells nothing about a token.
         return self._by_hash.get(_hash(token.strip()))
 
-    def _add(self, user: str, token: str) -> None:
+    def _add(self, user: str, token: str, where: str) -> None:
         try:
             check_name(user, "a user")
         except HeadraceError as error:
-            raise ConfigurationError(error.message, hint=error.hint) from None
-        if len(token) < SHORTEST or not token.isascii() or not token.isprintable():
+            raise ConfigurationError(f"{where} names no user.", hint=error.hint) from None
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise ConfigurationError(
-                f"The token of {user!r} is too short, or has characters that no header carries.",
+                f"{where} has a token that is too short, or has characters that no header carries.",
                 hint=f"Take at least {SHORTEST} letters and digits: openssl rand -hex 24",
             )
         if self._by_hash.setdefault(_hash(token), user) != user:
-            raise ConfigurationError(f"The token of {user!r} is another user's, too.")
+            raise ConfigurationError(f"{where} has the token of another user.")
 
 
 def read_tokens(env: Mapping[str, str] | None = None, file: str | Path | None = None) -> Users:
@@ -76,24 +80,34 @@ def read_tokens(env: Mapping[str, str] | None = None, file: str | Path | None = 
     lines and those that begin with ``#`` are skipped. A user may have several tokens.
 
     Raises:
-        ConfigurationError: an entry of another form, or a file that cannot be read.
+        ConfigurationError: an entry of another form, a file that cannot be read, or one of the
+            two that is given and has no entry: that server would be open to anyone.
     """
     env = os.environ if env is None else env
-    file = file or env.get(TOKENS_FILE, "").strip() or None
-    users = Users()
+    where, users = "the file of tokens", Users()
+    if file is None and (told := env.get(TOKENS_FILE, "").strip()):
+        where, file = f"the file that {TOKENS_FILE} names", told
     if file is not None:
-        try:
-            text = Path(file).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f"The tokens of {str(file)!r} cannot be read: {error}."
-            ) from None
-        _add_all(users, text.splitlines(), str(file))
-    _add_all(users, env.get(TOKENS, "").replace(",", "\n").splitlines(), TOKENS)
+        _add_all(users, _lines_of(file, where), where)
+    if entries := env.get(TOKENS, "").strip():
+        _add_all(users, entries.replace(",", "\n").splitlines(), TOKENS)
     return users
 
 
+def _lines_of(file: str | Path, where: str) -> list[str]:
+    try:
+        return Path(file).read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        why = error.strerror or "it is no file"
+    except ValueError:  # no UTF-8, or no path
+        why = "it is no text"
+    # Raised out here, apart from an error that holds the file's bytes; and the path is not
+    # shown: where someone mixes the variables up, it is a token.
+    raise ConfigurationError(f"Cannot read {where}: {why}.")
+
+
 def _add_all(users: Users, lines: Iterable[str], where: str) -> None:
+    found = False
     for number, line in enumerate(lines, 1):
         line = line.strip()
         if not line or line.startswith("#"):
@@ -105,7 +119,13 @@ def _add_all(users: Users, lines: Iterable[str], where: str) -> None:
                 f"Entry {number} of {where} is not of the form user:token.",
                 hint="Write one such entry for each user.",
             )
-        users._add(user.strip(), token.strip())
+        users._add(user.strip(), token.strip(), f"Entry {number} of {where}")
+        found = True
+    if not found:
+        raise ConfigurationError(
+            f"There is no user:token in {where}.",
+            hint="Write one, or unset it for a server of one.",
+        )
 
 
 def _hash(token: str) -> bytes:
@@ -116,26 +136,35 @@ class Tickets:
     """One-time, short-lived stand-ins for a token, for URLs of `EventSource` and `WebSocket`.
 
     A URL ends up in logs and histories; a ticket that is found there has been used.
+
+    Args:
+        clock: Seconds that never fall.
     """
 
-    def __init__(self) -> None:
-        self._waiting: dict[str, tuple[str, float]] = {}
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._waiting: dict[str, tuple[str, float]] = {}  # oldest first: all wait equally long
+
+    def __len__(self) -> int:
+        """How many wait for their use."""
+        return len(self._waiting)
 
     def issue(self, user: str) -> str:
         """A ticket for this user: 192 random bits, good once within 30 s."""
-        now = monotonic()
-        for ticket in [t for t, (_, until) in self._waiting.items() if until < now]:
-            del self._waiting[ticket]
-        while len(self._waiting) >= MAX_TICKETS:
-            del self._waiting[next(iter(self._waiting))]
+        now = self._clock()
+        while self._waiting:
+            oldest = next(iter(self._waiting))
+            if len(self._waiting) < MAX_TICKETS and self._waiting[oldest][1] > now:
+                break
+            del self._waiting[oldest]
         ticket = token_urlsafe(24)
         self._waiting[ticket] = (user, now + TICKET_SECONDS)
         return ticket
 
     def redeem(self, ticket: str) -> str | None:
-        """Whose ticket it is, once."""
-        user, until = self._waiting.pop(ticket, ("", 0.0))
-        return user if until >= monotonic() else None
+        """Whose ticket it is, once; None for one that was used, is too old or never was."""
+        user, until = self._waiting.pop(ticket, (None, 0.0))
+        return user if self._clock() < until else None
 
 
 def unauthorized() -> RequestRefused:

@@ -14,12 +14,16 @@ from headrace.server.settings import BODY_WAIT
 T = TypeVar("T")
 
 
-async def body_of(request: Request, limit: int) -> bytes:
+MOST_SAID = 300
+"""Characters of what a decoder says of a body: it quotes from it, however long that is."""
+
+
+async def body_of(request: Request, limit: int, wait: float = BODY_WAIT) -> bytes:
     """The whole body.
 
     Raises:
         InputTooLarge: it is over `limit` bytes; no more than that is read.
-        RequestRefused: it took longer than 30 s (408), or its sender left.
+        RequestRefused: it took longer than `wait` seconds (408), or its sender left.
     """
     told = request.headers.get("content-length", "")
     if told.isascii() and told.isdigit() and int(told[:20]) > limit:
@@ -27,7 +31,7 @@ async def body_of(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(BODY_WAIT):
+        async with asyncio.timeout(wait):
             async for part in request.stream():
                 size += len(part)
                 if size > limit:
@@ -35,7 +39,7 @@ async def body_of(request: Request, limit: int) -> bytes:
                 parts.append(part)
     except TimeoutError:
         raise RequestRefused(
-            408, "request_timeout", f"The request's body took more than {BODY_WAIT:g} s to come."
+            408, "request_timeout", f"The request's body took more than {wait:g} s to come."
         ) from None
     except ClientDisconnect:
         raise RequestRefused(400, "request_aborted", "The sender left.") from None
@@ -51,11 +55,11 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise bad_request("invalid_request", f"{error}.", _hint(decoder)) from None
+        raise bad_request("invalid_request", _said(error), _hint(decoder)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise bad_request("invalid_json", f"The body is no JSON: {error}.") from None
+        raise bad_request("invalid_json", f"The body is no JSON: {_said(error)}", _JSON) from None
     except RecursionError:
-        raise bad_request("invalid_json", "The body's JSON is nested too deeply.") from None
+        raise bad_request("invalid_json", "The body's JSON is nested too deeply.", _JSON) from None
     except UsageError as error:  # a part that refuses its own fields, such as an empty Image
         raise bad_request("invalid_request", error.message, error.hint) from None
 
@@ -65,8 +69,16 @@ def bad_request(code: str, message: str, hint: str = "") -> RequestRefused:
     return RequestRefused(400, code, message, hint=hint)
 
 
+_JSON = "It is one JSON object, in UTF-8."
+
+
 def _too_large(limit: int) -> InputTooLarge:
     return InputTooLarge(f"The request's body is over {limit:,} bytes.", hint="Send less at once.")
+
+
+def _said(error: Exception) -> str:
+    text = str(error)
+    return f"{text}." if len(text) <= MOST_SAID else f"{text[:MOST_SAID]}…"
 
 
 def _hint(decoder: msgspec.json.Decoder[Any]) -> str:

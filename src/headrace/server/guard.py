@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Scope
 
-from headrace.errors import RequestRefused
+from headrace.errors import ConfigurationError, RequestRefused
 from headrace.server.auth import Tickets, Users, unauthorized
 from headrace.server.settings import Settings
 
@@ -15,6 +15,14 @@ OPEN = frozenset(
     {"/", "/health", "/headrace.js", "/index.js", "/index.css", "/openapi.json", "/v1/doctor"}
 )
 """What anyone may get: a page without data, whether the server is up, and how to talk to it."""
+
+PAGES = frozenset({"/"})
+"""What a link on another site may lead to."""
+
+STREAMS = ("/events", "/stream")
+"""How the addresses end that a ticket is good for."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 USER = "headrace.user"
 """Where a request's scope holds its user."""
@@ -27,13 +35,20 @@ class Guard:
         users: Who has tokens; without any, everyone is the user ``""``.
         tickets: What may stand for a token in a URL.
         settings: `allow_hosts` and `allow_origins`.
+
+    Attributes:
+        origins: `allow_origins` as browsers write them: ``https://app.example:8443``.
+
+    Raises:
+        ConfigurationError: something that is no origin; ``*`` without tokens, as any web page
+            could then use this server through its reader's browser.
     """
 
     def __init__(self, users: Users, tickets: Tickets, settings: Settings) -> None:
         self._users = users
         self._tickets = tickets
-        self._hosts = frozenset(host.lower() for host in settings.allow_hosts)
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.allow_origins)
+        self._hosts = frozenset(map(_host_name, settings.allow_hosts))
+        self.origins = frozenset(_allowed(origin, users) for origin in settings.allow_origins)
 
     def user(self, scope: Scope, path: str) -> str:
         """Who asks; ``""`` where the server knows no users, and for what is open to anyone.
@@ -48,7 +63,7 @@ class Guard:
             return ""
         user = self._users.user(headers.get("authorization", ""))
         if user is None and path not in OPEN:
-            user = self._by_ticket(scope)
+            user = self._by_ticket(scope, path)
         if user is None and path not in OPEN:
             raise unauthorized()
         return user or ""
@@ -67,11 +82,12 @@ class Guard:
         """A browser says whose page asks; who is no browser says nothing (Fetch, 3.2)."""
         origin = headers.get("origin")
         if origin is not None:
-            own = urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
-            foreign = not own and origin.lower() not in self._origins
+            foreign = not self._is_own(origin, headers.get("host", ""))
         else:
-            # A GET without CORS has no Origin, as from an <img>; this header stays true.
-            foreign = path != "/" and headers.get("sec-fetch-site") == "cross-site"
+            # A GET without CORS has no Origin, as from an <img>; this header stays true. Another
+            # port of this host is the same site (HTML, 7.1.1.2), and no less another's page.
+            site = headers.get("sec-fetch-site", "none")
+            foreign = path not in PAGES and site in ("cross-site", "same-site")
         if foreign:
             raise RequestRefused(
                 403,
@@ -80,14 +96,58 @@ class Guard:
                 hint="Name theirs: headrace serve --allow-origin ORIGIN.",
             )
 
-    def _by_ticket(self, scope: Scope) -> str | None:
-        if scope["type"] != "websocket" and scope["method"] != "GET":
+    def _is_own(self, origin: str, host: str) -> bool:
+        if "*" in self.origins:
+            return True
+        asks = origin_of(origin)
+        if asks is None:  # "null" above all: a file, or a frame without rights
+            return False
+        scheme = asks.partition(":")[0]
+        # A proxy may speak TLS for this server, so that only the browser knows the scheme.
+        own = scheme in DEFAULT_PORTS and asks == origin_of(f"{scheme}://{host}")
+        return own or asks in self.origins
+
+    def _by_ticket(self, scope: Scope, path: str) -> str | None:
+        stream = scope["type"] == "websocket" or (
+            scope["method"] == "GET" and path.endswith(STREAMS)
+        )
+        if not stream:
             return None
         tickets = QueryParams(scope["query_string"]).getlist("ticket")
         return self._tickets.redeem(tickets[0]) if tickets else None
 
 
+def origin_of(text: str) -> str | None:
+    """``scheme://host[:port]`` in lower case, without a default port; None for anything else."""
+    try:
+        parts = urlsplit(text.lower())
+        host, port = parts.hostname, parts.port
+    except ValueError:  # brackets that do not close, a port that is no number
+        return None
+    if not parts.scheme or not host or "@" in parts.netloc:
+        return None
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        return None
+    name = f"[{host}]" if ":" in host else host
+    number = f":{port}" if port not in (None, DEFAULT_PORTS.get(parts.scheme)) else ""
+    return f"{parts.scheme}://{name}{number}"
+
+
+def _allowed(origin: str, users: Users) -> str:
+    if origin == "*" and users:
+        return origin
+    if (found := origin_of(origin)) is None:
+        raise ConfigurationError(
+            f"Pages of {origin[:80]!r} cannot be allowed"
+            + (" without tokens." if origin == "*" else ": it is no origin."),
+            hint="Name origins, such as https://app.example.",
+        )
+    return found
+
+
 def _host_name(host: str) -> str:
-    """Without its port; ``[::1]`` keeps its brackets."""
-    host = host.lower()
-    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+    """In lower case, without its port; an IPv6 address has brackets."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return f"[{host}]" if host.count(":") > 1 else host.partition(":")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ class Admission:
 
 
 class Limits:
-    """Counts each user's runs of this process.
+    """Counts each user's runs of this process: as much memory as they may begin in a minute.
 
     Args:
         settings: `live_runs` and `new_runs`.
@@ -55,14 +56,18 @@ class Limits:
         self._check_live(user)
         begun = self._check_rate(user)
         admission = Admission()
+        # No await between the checks and this: of those who come at once, none slips past.
         self._pending[user] = self._pending.get(user, 0) + 1
-        begun.append(self._clock())
+        now = self._clock()
+        begun.append(now)
         try:
             yield admission
         finally:
             self._pending[user] -= 1
             if admission.run_id is not None:
                 self._runs.setdefault(user, set()).add(admission.run_id)
+            elif now in begun:
+                begun.remove(now)
 
     def _check_live(self, user: str) -> None:
         runs = self._runs.get(user, set()) & self._live()
@@ -88,7 +93,7 @@ class Limits:
                 429,
                 "too_many_new_runs",
                 f"You began {most} runs within a minute, and no more are taken.",
-                hint=f"Try again in {wait:.0f} s.",
+                hint=f"Try again in {math.ceil(wait)} s.",
                 retry_after=wait,
             )
         return begun

@@ -32,8 +32,9 @@ SECURITY = {
     "referrer-policy": "no-referrer",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
 }
-"""On every answer: nothing here is to be sniffed, framed, or read by another origin's page."""
+"""On every answer: nothing is to be sniffed, framed, kept, or read by another origin's page."""
 
 PAGE_SECURITY = SECURITY | {
     "content-security-policy": (
@@ -64,6 +65,9 @@ STATUS: tuple[tuple[type[HeadraceError], int], ...] = (
 RETRY_AFTER = 5.0
 """Seconds, where a 429 or 503 has no better word."""
 
+MAX_RETRY_AFTER = 3600.0
+"""Seconds; who asks to wait longer, or for ever, gets this."""
+
 json_of = msgspec.json.Encoder().encode
 
 
@@ -90,25 +94,41 @@ def headers_of(error: HeadraceError) -> dict[str, str]:
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
     if status in (429, 503):
         wait = getattr(error, "retry_after", None) or RETRY_AFTER
-        headers["retry-after"] = str(max(1, math.ceil(wait)))
+        headers["retry-after"] = str(math.ceil(min(max(wait, 1.0), MAX_RETRY_AFTER)))
+    if isinstance(error, _WrongMethod):
+        headers["allow"] = error.allow
     return headers
 
 
 def error_reply(error: HeadraceError) -> Response:
     """An error as `{"code", "message", "hint"}`."""
-    body = {"code": error.code, "message": error.message, "hint": error.hint}
+    body = {"code": error.code, "message": _text(error.message), "hint": _text(error.hint)}
     return reply(body, status_of(error), headers_of(error))
 
 
 def refusal_of(error: HTTPException) -> RequestRefused:
     """What the router says, in our words."""
-    code, message = {
-        404: ("not_found", "There is nothing at this address."),
-        405: ("method_not_allowed", "This address does not take that method."),
-    }.get(error.status_code, ("request_refused", str(error.detail)))
-    return RequestRefused(
-        error.status_code, code, message, hint="GET /openapi.json lists the addresses."
+    hint = "GET /openapi.json lists the addresses."
+    if error.status_code == 405:
+        return _WrongMethod((error.headers or {}).get("Allow", ""), hint)
+    code, message = {404: ("not_found", "There is nothing at this address.")}.get(
+        error.status_code, ("request_refused", str(error.detail))
     )
+    return RequestRefused(error.status_code, code, message, hint=hint)
+
+
+class _WrongMethod(RequestRefused):
+    """A 405, which names the methods that there are (RFC 9110, 15.5.6)."""
+
+    def __init__(self, allow: str, hint: str) -> None:
+        message = "This address does not take that method."
+        super().__init__(405, "method_not_allowed", message, hint=hint)
+        self.allow = allow
+
+
+def _text(said: str) -> str:
+    """What UTF-8 can carry: a lone surrogate, quoted from somewhere, becomes ``?``."""
+    return said.encode("utf-8", "replace").decode()
 
 
 UNEXPECTED = RequestRefused(

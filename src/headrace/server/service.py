@@ -22,6 +22,9 @@ from headrace.server.limits import Limits
 from headrace.server.run_log import RunTeller
 from headrace.server.settings import Settings
 
+HAND_OVER = 5.0
+"""Seconds beyond the grace that handing over may take, a store that hangs included."""
+
 _logger = logging.getLogger("headrace.server")
 
 
@@ -43,6 +46,7 @@ class Service:
 
     Attributes:
         draining: Whether no new run is taken any more.
+        hand_over: Seconds beyond the grace that handing over may take.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Service:
         self.settings = settings
         self.tickets = Tickets()
         self.draining = False
+        self.hand_over = HAND_OVER
         self._default = agents[0]
         self._limits = Limits(settings, lambda: set(runtime.live))
         self._teller = RunTeller(runtime, settings.log_prompts)
@@ -199,17 +204,13 @@ class Service:
         if live:
             _logger.info("Stopping: %d live runs have %g s to end", live, grace)
         try:
-            async with asyncio.timeout(grace + HAND_OVER):
+            async with asyncio.timeout(grace + self.hand_over):
                 await self.runtime.aclose(grace)
         except TimeoutError:
             _logger.warning("Stopping: something holds on to its run, and is left behind")
         for watcher in list(self._watchers):
             watcher.stop()
         self._teller.stop()
-
-
-HAND_OVER = 5.0
-"""Seconds beyond the grace that handing over may take, a store that hangs included."""
 
 
 def _variants(agents: Iterable[Agent], models: Iterable[str]) -> list[Agent]:

@@ -32,6 +32,9 @@ MAX_CONNECTIONS = 10_000
 LAST_BREATH = 5.0
 """Seconds that the process may take to end after its drain; then it is ended."""
 
+AT_ONCE = 0.5
+"""The same, after a second signal."""
+
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -118,12 +121,10 @@ class Program(uvicorn.Server):
 
     Args:
         headrace_app: What is served.
-        end_within: Seconds after the drain in which the process is ended; None leaves it alone.
+        may_end: Whether the process is the program's own, to be ended where it does not end.
     """
 
-    def __init__(
-        self, headrace_app: HeadraceApp, *, end_within: float | None = LAST_BREATH
-    ) -> None:
+    def __init__(self, headrace_app: HeadraceApp, *, may_end: bool = True) -> None:
         settings = headrace_app.service.settings
         super().__init__(
             uvicorn.Config(
@@ -131,8 +132,8 @@ class Program(uvicorn.Server):
                 http="httptools",
                 ws="websockets-sansio",
                 ws_max_size=settings.max_message,
-                ws_ping_interval=20.0,
-                ws_ping_timeout=20.0,
+                ws_ping_interval=settings.ws_ping,
+                ws_ping_timeout=settings.ws_ping,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
@@ -142,7 +143,7 @@ class Program(uvicorn.Server):
             )
         )
         self._app = headrace_app
-        self._end_within = end_within
+        self._may_end = may_end
         self._draining: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -169,15 +170,19 @@ class Program(uvicorn.Server):
         if self._draining is None:
             self._draining = asyncio.ensure_future(self._drain())
         else:
-            self.force_exit = self.should_exit = True
+            self.force_exit = True
+            self._exit(AT_ONCE)
 
     async def _drain(self) -> None:
         try:
             await self._app.service.drain()
         finally:
-            self.should_exit = True
-            if self._end_within is not None:
-                _end_within(self._end_within)
+            self._exit(LAST_BREATH)
+
+    def _exit(self, within: float) -> None:
+        self.should_exit = True
+        if self._may_end:
+            _end_within(within)
 
 
 def _end_within(seconds: float) -> None:

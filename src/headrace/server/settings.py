@@ -15,6 +15,9 @@ MAX_MESSAGE = 1024 * 1024
 BODY_WAIT = 30.0
 """Seconds that a request's body may take to come."""
 
+WS_PING = 20.0
+"""Seconds between pings to a WebSocket, and seconds that each may wait for its pong."""
+
 KEEP_ALIVE = 15.0
 """Seconds of silence after which a stream says that it is still there."""
 
@@ -41,6 +44,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         log_prompts: Whether the log shows what people write and models answer.
         max_body: Bytes of one request's body.
         max_message: Bytes of one WebSocket message from a client.
+        ws_ping: Seconds between pings to a WebSocket; who answers none within as long again is
+            dropped.
         keep_alive: Seconds of silence after which a stream says that it is still there.
         stuck: Seconds that a viewer may take nothing before its connection is given up.
         retry_ms: Milliseconds before a reader connects again, on average.
@@ -58,12 +63,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_prompts: bool = False
     max_body: int = MAX_BODY
     max_message: int = MAX_MESSAGE
+    ws_ping: float = WS_PING
     keep_alive: float = KEEP_ALIVE
     stuck: float = STUCK
     retry_ms: int = RETRY_MS
     grace: float = GRACE
 
     def __post_init__(self) -> None:
-        for name in ("live_runs", "new_runs", "max_body", "max_message", "keep_alive", "stuck"):
+        bounds = "live_runs new_runs max_body max_message ws_ping keep_alive stuck"
+        for name in bounds.split():
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"The server's {name} is more than 0.")

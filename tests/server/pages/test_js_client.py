@@ -31,7 +31,7 @@ from tests.support.loopback import (
 from tests.support.node import run_node
 
 RUN = {"x-headrace-run": "run_x"}
-SOON = encode_event("", retry_ms=1).replace(b"data: \n", b"")
+SOON = b"retry: 1\n\n"
 """What a server says first: how long to wait before a reconnect, here a millisecond."""
 
 
@@ -221,13 +221,13 @@ async def test_a_lost_answer_is_asked_for_again_with_the_same_key() -> None:
     log = story()
     answer = [head(headers=RUN), http_chunk(frames(log)), http_chunk(b"")]
     async with Loopback([RESET], [head()[:20], FIN], answer) as server:
-        result = await one(f"{server.origin}/v1/runs", {"body": {"input": "Hi"}})
+        result = await one(f"{server.origin}/v1/runs", {"body": {"input": "Hi"}, "maxWait": 1})
         assert result["events"] == values(log)
         assert len({request.body for request in server.requests}) == 1
         assert [request.method for request in server.requests] == ["POST"] * 3
     async with Loopback([RESET], answer) as server:
         mine = {"input": "Hi", "idempotency_key": "mine"}
-        result = await one(f"{server.origin}/v1/runs", {"body": mine})
+        result = await one(f"{server.origin}/v1/runs", {"body": mine, "maxWait": 1})
         assert [request.json for request in server.requests] == [mine, mine]
 
 
@@ -244,13 +244,13 @@ async def test_a_post_that_may_have_done_something_is_not_repeated(lost: Script)
 async def test_start_and_cancel() -> None:
     begun = {"run_id": "run_x", "created": True, "events": "/v1/runs/run_x/events"}
     async with Loopback([RESET], reply(201, begun)) as server:
-        result = await one(server.origin, {"input": "Hi"}, {}, name="start")
+        result = await one(server.origin, {"input": "Hi"}, {"maxWait": 1}, name="start")
         assert (result["result"], result["error"]) == (begun, None)
         assert len({request.body for request in server.requests}) == 1
         assert server.requests[1].target == "/v1/runs"
     end = {"type": "cancelled", "seq": 9}
     async with Loopback([RESET], reply(200, end)) as server:
-        options = {"reason": "stop", "token": "s3cret"}
+        options = {"reason": "stop", "token": "s3cret", "maxWait": 1}
         result = await one(server.origin, "run_x", options, name="cancel")
         assert (result["result"], result["error"]) == (end, None)
         assert server.requests[1].target == "/v1/runs/run_x/cancel"
@@ -321,9 +321,8 @@ async def test_only_tries_in_a_row_count() -> None:
 
 
 async def test_the_wait_doubles_from_the_servers_own_and_is_random() -> None:
-    """Full jitter: anything from nothing to base × 2^n; 60 draws stay under their bounds."""
-    told = encode_event("", retry_ms=2).replace(b"data: \n", b"")
-    async with Loopback(stream(told)) as server:
+    """Full jitter: anything between nothing and the doubled base, in 60 draws."""
+    async with Loopback(stream(b"retry: 2\n\n")) as server:
         url = f"{server.origin}/v1/runs/run_x/events"
         results = await made(*[call(url, {"maxRetries": 6}) for _ in range(10)])
     waits = [[retry["wait"] for retry in result["retries"]] for result in results]

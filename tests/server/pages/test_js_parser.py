@@ -1,4 +1,4 @@
-"""`SSEParser` of headrace.js against our own decoder, which is tested by the letter of the standard."""
+"""`SSEParser` of headrace.js against our own decoder, which is tested against the standard."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ from headrace.events import (
     ToolStart,
     Warn,
 )
-from headrace.protocols.ag_ui.ending import token_usage
+from headrace.protocols.ag_ui.ending import our_words, token_usage
 from headrace.protocols.ag_ui.frames import DELTA_END, OURS, custom, delta_head, frame, quoted
 from headrace.protocols.ag_ui.made import Call, Made, Subagent, parted
 from headrace.protocols.encoder import Encoder

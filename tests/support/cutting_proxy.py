@@ -1,0 +1,74 @@
+"""A TCP proxy on loopback that cuts what streams through it, when told to."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from urllib.parse import urlsplit
+
+
+class CuttingProxy:
+    """Passes bytes between clients and a server.
+
+    Args:
+        upstream: ``http://127.0.0.1:PORT``.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self._port = urlsplit(upstream).port
+        self._streams: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def cut(self) -> int:
+        """Break every connection that carries an event stream off; how many there were."""
+        streams, self._streams = self._streams, set()
+        for writer in streams:
+            writer.transport.abort()
+        return len(streams)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._copy(reader, up_writer))
+                both.create_task(self._copy(up_reader, writer, watch=True))
+        except* ConnectionError:
+            pass  # cut, or a client that left
+        finally:
+            self._streams.discard(writer)
+            self._tasks.discard(task)
+            up_writer.transport.abort()
+            writer.transport.abort()
+
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watch: bool = False
+    ) -> None:
+        while data := await reader.read(65536):
+            if watch and b"text/event-stream" in data:
+                self._streams.add(writer)
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionAbortedError  # one side's end is the other's, too
+
+    async def __aenter__(self) -> CuttingProxy:
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.close()
+        for task in [*self._tasks]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
