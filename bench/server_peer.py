@@ -19,7 +19,7 @@ FRAME = TASK["frame"].encode()
 DATA = TASK["frame"].partition("data: ")[2].strip()
 """Its JSON alone, for libraries that render the frame."""
 
-PAUSE = 20  # events between two looks at what else there is to do, as from one read of a socket
+PAUSE = TASK["pause"]  # events between two looks at what else there is to do
 GATE = asyncio.Event()
 
 

@@ -119,7 +119,7 @@ def _accepted(answer: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def pair(case: Case, **task: object) -> Iterator[Pair]:
-    task = {"frame": FRAME, "rate": RATE, "upstream": "http://127.0.0.1:9", "events": 0, **task}
+    task = {"frame": FRAME, "rate": RATE, "upstream": "http://127.0.0.1:9", "events": 0, "pause": 20, **task}
     row, root = case.row, str(environments.ROOT)
     command = [str(row.python()), "-m", row.module, *filter(None, [row.argument]), json.dumps(task)]
     viewing = [sys.executable, "-m", "bench.server_client"]

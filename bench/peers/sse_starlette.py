@@ -16,12 +16,12 @@ from bench.server_peer import DATA, flat, paced, run
 
 async def events(due: AsyncGenerator[int]) -> AsyncGenerator[ServerSentEvent]:
     async for nth in due:
-        yield ServerSentEvent(DATA, id=str(nth))
+        yield ServerSentEvent(DATA, id=str(nth), sep="\n")
 
 
 async def stream(request: Request) -> EventSourceResponse:
     due = paced() if request.url.path == "/paced" else flat()
-    return EventSourceResponse(events(due), sep="\n")
+    return EventSourceResponse(events(due))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 // A page in Chromium, led over stdin and stdout: a JSON line with what to do in, one with what came
-// of it out. {call, args} is a method of playwright's Page; ours are `see` and `complaints`.
+// of it out. {call, args} is a method of playwright's Page; ours are `see`, `until` and `complaints`.
 // Arguments: the program, its flags and the page's options as JSON.
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
 
 const [executablePath, args, options] = process.argv.slice(2);
@@ -16,6 +17,14 @@ page.on("pageerror", (error) => complaints.push(String(error)));
 const has = ([selector, text]) => document.querySelector(selector)?.textContent.includes(text);
 const own = {
   see: (selector, text) => page.waitForFunction(has, [selector, text]).then(() => null),
+  until: async (expression) => {
+    // Not `waitForFunction`, whose `eval` the page's own security policy refuses.
+    const late = Date.now() + 20_000;
+    while (!(await page.evaluate(expression))) {
+      if (Date.now() > late) throw new Error(`It never came to ${expression}.`);
+      await sleep(20);
+    }
+  },
   complaints: () => complaints.splice(0),
 };
 

@@ -12,7 +12,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import replace
 
 from headrace import events as e
-from headrace.protocols.ai_sdk import MALFORMED
+from headrace.protocols.ai_sdk.parts import MALFORMED
 from headrace.runs.fold import fold
 from headrace.runs.policies import join_deltas
 from headrace.usage import Metrics, Receipt, Usage

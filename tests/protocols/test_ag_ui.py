@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from headrace import events as e
 from headrace.errors import StoreUnavailable
+from headrace.messages import Message
 from headrace.protocols.ag_ui.encode import NOT_RUN, RETRACTED, AGUIEncoder
 from headrace.runs.fold import fold
 from headrace.runs.policies import join_deltas
-from headrace.usage import Receipt
+from headrace.usage import Receipt, Timing
 from tests.protocols.ag_ui_reading import (
     METRICS,
     USAGE,
@@ -211,6 +212,43 @@ def test_a_call_that_never_ran_is_answered() -> None:
     log = begun((e.ToolArgs, "c", "f", '{"a'), (e.Error, "internal", "It broke.", False, METRICS))
     (result,) = [m for m in read(encoded(log)).messages if m["role"] == "tool"]
     assert result["content"] == NOT_RUN
+
+
+def test_a_call_that_never_ran_is_answered_before_the_next_step() -> None:
+    log = begun(
+        (e.ToolArgs, "c", "f", "{"),
+        (e.StepStart, 2, "m"),
+        (e.ToolArgs, "c", "f", "{}"),
+        (e.ToolStart, "c", "f", {}),
+        (e.ToolEnd, "c", "f", "found", 1.0),
+        (e.ToolEnd, "c", "f", "again", 1.0),
+    )
+    seen = frames(encoded(log))
+    results = [(r["toolCallId"], r["content"]) for r in seen if r["type"] == "TOOL_CALL_RESULT"]
+    assert results == [("c", NOT_RUN), ("c_2", "found")]
+    assert [x["delta"] for x in seen if x["type"] == "TOOL_CALL_ARGS"] == ["{", "{}"]
+
+
+def test_reasoning_is_closed_when_text_or_a_call_begins_and_text_stays_open() -> None:
+    log = begun(
+        (e.Thought, "a"),
+        (e.Token, "b", 0),
+        (e.Thought, "c"),
+        (e.Token, "d", 1),
+        (e.Thought, "e"),
+        (e.ToolArgs, "c", "f", "{}"),
+        (e.StepEnd, 1, "tool_calls", USAGE, Timing(1.0), Message("assistant")),
+    )
+    thinks = ["START", "MESSAGE_START", "MESSAGE_CONTENT", "MESSAGE_END", "END"]
+    assert types(log)[2:] == [
+        *[f"REASONING_{kind}" for kind in thinks],
+        *["TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT"],
+        *[f"REASONING_{kind}" for kind in thinks],
+        "TEXT_MESSAGE_CONTENT",
+        *[f"REASONING_{kind}" for kind in thinks],
+        *["TOOL_CALL_START", "TOOL_CALL_ARGS"],
+        *["TEXT_MESSAGE_END", "TOOL_CALL_END", "STEP_FINISHED"],
+    ]
 
 
 def test_raw_arguments_stay_as_they_are() -> None:

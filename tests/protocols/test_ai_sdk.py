@@ -12,7 +12,8 @@ from hypothesis.strategies import DataObject
 from headrace import events as e
 from headrace.errors import StoreUnavailable
 from headrace.messages import Message
-from headrace.protocols.ai_sdk import HEADERS, NEVER_CALLED, AISDKEncoder
+from headrace.protocols.ai_sdk.encode import AISDKEncoder
+from headrace.protocols.ai_sdk.parts import HEADERS, NEVER_CALLED
 from headrace.protocols.table import format_of
 from headrace.usage import Metrics, Receipt, Timing, Usage
 from tests.protocols.ai_sdk_reading import (

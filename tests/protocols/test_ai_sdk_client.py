@@ -14,7 +14,8 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from headrace import events as e
 from headrace.errors import StoreUnavailable
-from headrace.protocols.ai_sdk import HEADERS, AISDKEncoder
+from headrace.protocols.ai_sdk.encode import AISDKEncoder
+from headrace.protocols.ai_sdk.parts import HEADERS
 from headrace.usage import Metrics, Usage
 from tests.protocols.ai_sdk_reading import batches, runs, same_inputs, shown, wanted
 from tests.strategies import Scribe
@@ -46,7 +47,7 @@ def some(strategy: SearchStrategy[Any], count: int) -> list[Any]:
 
 def answer(stream: bytes) -> Script:
     """The stream over HTTP, cut anywhere: within a frame, within a character."""
-    chance = random.Random(stream)
+    chance = random.Random(stream)  # noqa: S311 - repeatable, not secret
     cuts = sorted(chance.randrange(len(stream) + 1) for _ in range(chance.randrange(6)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True) if a < b]
     return [head(headers=HEADERS), *map(http_chunk, pieces), http_chunk(b"")]
@@ -125,3 +126,14 @@ async def test_passing_data_and_approvals_reach_the_page() -> None:
     assert asked["message"]["parts"][-1]["state"] == "approval-requested"
     assert asked["message"]["parts"][-1]["approval"]["id"] == "c1"
     assert answered["message"]["parts"][-1]["state"] == "output-denied"
+
+
+async def test_this_client_has_no_other_way_to_take_text_back() -> None:
+    again = b'data: {"type":"start","messageId":"other"}\n\n'
+    live = AISDKEncoder().encode(withdrawn()[:4])
+    encoder = AISDKEncoder(reset_step=True)
+    reset = b"".join(encoder.encode((event,)) for event in withdrawn())
+    restarted, refused = await pages("send", [live + again, reset])
+    assert restarted["answers"] == 2
+    assert "wrong" in [part.get("text") for part in restarted["message"]["parts"]]
+    assert "reset-step" in refused["error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -44,9 +45,15 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """The error's code, where it is told as every error of the server is told."""
+        """The error's code, where it is told as every error of the server is told.
+
+        Or as OpenAI's SDKs want it; they know no hint.
+        """
         told = self.json
         assert self.headers["content-type"] == "application/json", self
+        if "error" in told:
+            assert told["error"]["message"], told
+            return str(told["error"]["code"])
         assert set(told) >= {"code", "message", "hint"}, told
         assert told["message"], told
         assert all(isinstance(told[word], str) for word in ("code", "message", "hint")), told
@@ -81,11 +88,12 @@ class Client:
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
+        data = io.BytesIO(body) if body else body  # aiohttp warns of large bytes
         async with asyncio.timeout(PATIENCE):
             async with self.session.request(
                 method,
                 URL(self.url + path, encoded=True),
-                data=body,
+                data=data,
                 headers={**sent, **(headers or {})},
                 allow_redirects=False,
             ) as response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from headrace import Agent, Runtime
 from headrace.runs.stores.store import Store
 from headrace.server import HeadraceApp, Settings, app
 from headrace.server.auth import Users
-from headrace.server.serving import Program
+from headrace.server.serving import Program, listen
 
 PATIENCE = 20.0
 """Seconds that a test waits for what should come at once."""
@@ -55,7 +54,7 @@ async def serving(
 @asynccontextmanager
 async def running(headrace_app: HeadraceApp) -> AsyncGenerator[str]:
     """A program around an application; gives its address."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0)
     program = Program(headrace_app, may_end=False)
     task = asyncio.create_task(program.serve(sockets=[listening]))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -253,14 +254,23 @@ async def test_anothers_run_is_as_one_that_does_not_exist(live: bool) -> None:
             if "{" in pattern and method != "OPTIONS"
         ]
         assert len(of_runs) >= 5
-        bodies = (None, {"reason": "x"}, {"content": "x"}, {"approved": True}, {}, b"{")
+        bodies: tuple[Any, ...] = (
+            None,
+            {"reason": "x"},
+            {"content": "x"},
+            {"approved": True},
+            {},
+            b"{",
+        )
         for method, pattern in of_runs:
             for query in ("", "?after=1", "?after=999", "?format=plain", "?on_leave=cancel"):
                 for body in bodies if method == "POST" else (None,):
                     path = path_of(pattern, run_id) + query
                     theirs = await ask(method, path, body, token=BOB)
                     none = await ask(method, path_of(pattern) + query, body, token=BOB)
-                    assert (theirs.status, none.status) == (404, 404), (path, theirs, none)
+                    # Where a chat has no live run, there is nothing to resume.
+                    statuses = {theirs.status, none.status}
+                    assert statuses in ({404}, {204}), (path, theirs, none)
                     renamed = theirs.body.replace(run_id.encode(), MISSING.encode())
                     assert renamed == none.body
                     assert theirs.shape[1] == none.shape[1]
@@ -326,7 +336,8 @@ def test_beyond_this_machine_it_needs_tokens(host: str, monkeypatch: pytest.Monk
     monkeypatch.delenv(TOKENS, raising=False)
     monkeypatch.delenv(TOKENS_FILE, raising=False)
     shown: list[str] = []
-    for tokens in (None, {}, Users()):
+    none: tuple[dict[str, str] | Users | None, ...] = (None, {}, Users())
+    for tokens in none:
         with pytest.raises(ConfigurationError, match="no tokens are set") as caught:
             serve([speaker()], host=host, port=0, tokens=tokens, store="memory:", show=shown.append)
         assert TOKENS in caught.value.hint

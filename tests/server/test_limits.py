@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Any
 
 import pytest
 
-from headrace import Agent
+from headrace import Runtime
 from headrace.errors import RequestRefused, StoreUnavailable
 from headrace.runs.stores.memory import MemoryStore
 from headrace.runs.stores.record import RunRecord
-from headrace.server import Settings
+from headrace.server import Settings, app
 from headrace.server.limits import MINUTE, Limits
 from headrace.testing import Gate
 from tests.server.asking import ALICE, BOB, TOKENS, Client, asking, speaker, waiter
-from tests.server.serving import serving, until
+from tests.server.serving import running, serving, until
 
 
 class World:
@@ -154,24 +155,25 @@ async def test_submits_at_once_do_not_slip_past() -> None:
         assert await begun(ask, 3, ALICE) == [201] * 3
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
+async def test_every_way_to_begin_is_counted() -> None:
+    ways: list[tuple[str, str, Any]] = [
         ("POST", "/v1/runs", {"input": "x"}),
         ("POST", "/chat/stream", {"message": "x"}),
         ("POST", "/chat/sse", {"message": "x"}),
         ("GET", "/api/chat/stream?message=x", None),
         ("POST", "/api/chat/stream", {"message": "x"}),
-    ],
-)
-async def test_every_way_to_begin_is_counted(method: str, path: str, body: object) -> None:
-    async with serving([speaker()], new_runs=2) as server, asking(server.url) as ask:
-        for _ in range(2):
-            assert (await ask(method, path, body)).status in (200, 201)
-            await until(lambda: not server.runtime.live)
-        refused = await ask(method, path, body)
-        assert (refused.status, refused.code) == (429, "too_many_new_runs")
-        assert 55 <= int(refused.headers["retry-after"]) <= 60
+    ]
+    tokens = {f"user{number}": f"token-0123456789-{number}" for number in range(len(ways))}
+    async with (
+        serving([speaker()], new_runs=2, tokens=tokens) as server,
+        asking(server.url) as ask,
+    ):
+        for (method, path, body), token in zip(ways, tokens.values(), strict=True):
+            for _ in range(2):
+                assert (await ask(method, path, body, token=token)).status in (200, 201)
+            refused = await ask(method, path, body, token=token)
+            assert (refused.status, refused.code) == (429, "too_many_new_runs")
+            assert 50 <= int(refused.headers["retry-after"]) <= 60
 
 
 class FullStore(MemoryStore):
@@ -213,14 +215,10 @@ async def test_a_submit_that_failed_takes_no_place() -> None:
 
 
 async def test_the_server_as_a_whole_takes_so_many() -> None:
-    from headrace import Runtime
-    from headrace.server import app
-    from tests.server.serving import running
-
     gate = Gate()
-    agent: Agent = waiter(gate)
+    agent = waiter(gate)
     runtime = Runtime(agents=[agent], max_live=1, grace=0.1)
-    async with running(app([agent], runtime=runtime)) as url, asking(url) as ask:
+    async with running(app([agent], runtime=runtime, grace=0.1)) as url, asking(url) as ask:
         await ask.start()
         refused = await ask("POST", "/v1/runs", {"input": "x"})
         assert (refused.status, refused.code) == (429, "too_many_runs")

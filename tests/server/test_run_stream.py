@@ -121,7 +121,7 @@ async def test_leaving_cancels_where_that_was_asked_for() -> None:
         async with asyncio.timeout(PATIENCE):
             end = await server.runtime.wait(run_id)
         assert isinstance(end, e.Cancelled)
-        assert end.reason == "its viewer left"
+        assert end.reason == "its reader left"
         assert model.open_streams == 0
 
 

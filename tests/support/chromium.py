@@ -84,7 +84,7 @@ class Page:
 
     async def until(self, script: str) -> None:
         """Wait until an expression is true."""
-        await self._do("waitForFunction", script)
+        await self._do("until", script)
 
     async def screenshot(self, path: str) -> None:
         """The whole page as a PNG."""

@@ -1,8 +1,9 @@
-"""A TCP proxy on loopback that cuts what streams through it, when told to."""
+"""A TCP proxy on loopback that cuts event streams: when told to, or after so many bytes."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -12,9 +13,11 @@ class CuttingProxy:
 
     Args:
         upstream: ``http://127.0.0.1:PORT``.
+        cuts: For one stream after the other, how many bytes of its answer it may give.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, cuts: Iterable[int] = ()) -> None:
+        self.cuts = list(cuts)
         self._port = urlsplit(upstream).port
         self._streams: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,11 +54,19 @@ class CuttingProxy:
     async def _copy(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watch: bool = False
     ) -> None:
+        left: int | None = None
         while data := await reader.read(65536):
             if watch and b"text/event-stream" in data:
                 self._streams.add(writer)
+                if self.cuts:
+                    head = data.find(b"\r\n\r\n") + 4
+                    left = head + self.cuts.pop(0)
+            if left is not None:
+                data, left = data[:left], left - len(data)
             writer.write(data)
             await writer.drain()
+            if left is not None and left <= 0:
+                break
         raise ConnectionAbortedError  # one side's end is the other's, too
 
     async def __aenter__(self) -> CuttingProxy:

@@ -12,9 +12,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 _CONFIG = """
 error_log {folder}/error.log;
@@ -28,7 +33,8 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port} {listen};
+        {certificate}
         location / {{
             proxy_pass {upstream};
             {lines}
@@ -37,30 +43,40 @@ http {{
 }}
 """
 
+_CERTIFICATE = "ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;"
+
 
 @contextmanager
-def nginx(folder: Path, upstream: str, *lines: str) -> Iterator[str]:
+def nginx(
+    folder: Path, upstream: str, *lines: str, tls: bool = False, http2: bool = False
+) -> Iterator[str]:
     """Run nginx in front of `upstream`; gives its address. Skips the test where there is none.
 
     Args:
         folder: An empty folder, for all of its files.
         upstream: Such as ``http://127.0.0.1:8080``.
         lines: Directives of the location.
+        tls: Speak TLS, with the certificate ``cert.pem`` that is then in the folder.
+        http2: Offer HTTP/2 there.
     """
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     if program is None:
         pytest.skip("there is no nginx: apt-get install nginx-light")
+    if tls:
+        _certify(folder)
     for _ in range(5):  # the port may be taken between the look at it and its use
         port = _free_port()
         config = folder / "nginx.conf"
-        given = {"folder": folder, "port": port, "upstream": upstream}
-        config.write_text(_CONFIG.format(**given, lines="\n            ".join(lines)))
+        given = {"folder": folder, "port": port, "upstream": upstream, "lines": "\n".join(lines)}
+        listen = " ".join(["ssl"] * tls + ["http2"] * http2)
+        certificate = _CERTIFICATE.format(folder=folder) if tls else ""
+        config.write_text(_CONFIG.format(**given, listen=listen, certificate=certificate))
         # One process, so that stopping it by its id stops all of it.
         options = ["-p", str(folder), "-c", str(config), "-g", "daemon off; master_process off;"]
         with subprocess.Popen([program, *options], stderr=subprocess.PIPE) as process:  # noqa: S603
             try:
                 if _answers(process, port):
-                    yield f"http://127.0.0.1:{port}"
+                    yield f"http{'s' * tls}://127.0.0.1:{port}"
                     return
             finally:
                 process.terminate()
@@ -68,6 +84,31 @@ def nginx(folder: Path, upstream: str, *lines: str) -> Iterator[str]:
         if "Address already in use" not in told:
             raise RuntimeError(f"nginx did not start: {told}")
     raise RuntimeError("no port was free for nginx")
+
+
+def _certify(folder: Path) -> None:
+    """A certificate for 127.0.0.1, signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
+    kind, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, kind, plain))
 
 
 def _free_port() -> int:

@@ -36,7 +36,10 @@ def application() -> ASGIApp:
 @asynccontextmanager
 async def probed(app: ASGIApp | None = None) -> AsyncGenerator[str]:
     """Serve it; gives its address."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    # asyncio switches Nagle's delay off only for a socket that says it is TCP.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(64)
     config = uvicorn.Config(
         app or application(),
         lifespan="off",

@@ -39,8 +39,8 @@ class _Status(msgspec.Struct):
 async def examine(server: Server, idle: int = 0) -> Examined:
     """Look at a server from here, through whatever stands between; takes a few seconds.
 
-    Four streams are read at the same time, and one more with a silence in it where `idle` is
-    given. No error is raised: what cannot be measured is told in its place.
+    Four streams are read at the same time, then one with a silence in it where `idle` is given.
+    No error is raised: what cannot be measured is told in its place.
 
     Args:
         server: The server.
@@ -58,10 +58,9 @@ async def examine(server: Server, idle: int = 0) -> Examined:
         _probe(server, large, FRAMES, INTERVAL),
         _probe(server, large | {"hint": "0"}, FRAMES, INTERVAL),
         _probe(server, small, FRAMES, INTERVAL, "gzip"),
-        *([_probe(server, silence, 2, float(idle))] if idle else []),
     )
-    offers = await _offers(server)
-    return Examined(url, health, *probes[:4], probes[4] if idle else None, offers)
+    silent = await _probe(server, silence, 2, float(idle)) if idle else None
+    return Examined(url, health, *probes, silent, await _offers(server))
 
 
 async def _health(server: Server) -> Health | str:
@@ -90,7 +89,7 @@ async def _probe(
     frames: list[tuple[_Frame, float]] = []
     try:
         async with asyncio.timeout(gap):
-            await _read(body, frames, begin)
+            await _read(body, frames, asked, begin)
     except TimeoutError:
         pass
     except (HeadraceError, msgspec.MsgspecError):
@@ -105,10 +104,10 @@ async def _probe(
     return Probe(asked, interval, head_after, arrivals, _now() - begin, coding, way)
 
 
-async def _read(body: Body, frames: list[tuple[_Frame, float]], begin: float) -> None:
+async def _read(body: Body, frames: list[tuple[_Frame, float]], asked: int, begin: float) -> None:
     """The frames of the body, each with the time at which it was there."""
     decoder = SSEDecoder()
-    while data := await body.read():
+    while len(frames) <= asked and (data := await body.read()):
         now = _now() - begin
         for event in decoder.feed(data):
             frames.append((msgspec.json.decode(event.data, type=_Frame), now))

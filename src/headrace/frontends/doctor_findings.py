@@ -131,7 +131,7 @@ def _idle(idle: Probe | str | None, here: list[str]) -> Finding:
     lasted = idle.ended_after - idle.arrivals[0].arrived_at
     text = f"cut off after {lasted:.1f} s"
     if lasted <= KEEP_ALIVE:
-        text += f"; a stream may be silent for {KEEP_ALIVE:g} s, a tool for longer"
+        text += f"; a stream may be silent for {KEEP_ALIVE:g} s"
         return _changed(what, text, "idle", here)
     text += f"; a stream says something every {KEEP_ALIVE:g} s, and so goes on"
     return _changed(what, text, "idle", here, "warning")

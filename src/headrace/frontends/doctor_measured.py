@@ -76,7 +76,8 @@ class Probe(Struct, frozen=True):
         out: a stream that nobody holds has zeros but for jitter.
         """
         delays = [arrival.arrived_at - arrival.sent_at for arrival in self.arrivals]
-        return tuple(delay - min(delays) for delay in delays)
+        fastest = min(delays, default=0.0)
+        return tuple(delay - fastest for delay in delays)
 
     @property
     def held(self) -> Held:
@@ -86,10 +87,10 @@ class Probe(Struct, frozen=True):
         hiccups makes a few late. So the median decides, except where the whole beginning is late.
         """
         late = self.late
-        if len(late) < 2:
+        span = self.arrivals[-1].sent_at - self.arrivals[0].sent_at if late else 0.0
+        if span <= 0:
             return "no"
-        span = self.arrivals[-1].sent_at - self.arrivals[0].sent_at
-        if late[0] >= 0.8 * span > 0:
+        if late[0] >= 0.8 * span:
             return "all"
         return "some" if median(late) >= self.interval / 2 or max(late) >= span / 2 else "no"
 

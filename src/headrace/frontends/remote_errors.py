@@ -6,6 +6,7 @@ kept as a cause, a context or in a message.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -70,7 +71,8 @@ def no_connection(error: Exception, where: str) -> HeadraceError:
 
 
 def _not_connected(error: aiohttp.ClientConnectorError, where: str) -> HeadraceError:
-    why = error.os_error.strerror or type(error.os_error).__name__
+    number = error.os_error.errno  # asyncio's own words for it repeat the address
+    why = os.strerror(number) if number and number > 0 else type(error.os_error).__name__
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         return ConnectionFailed(
             f"TLS with {where} failed ({why}).",

@@ -64,7 +64,7 @@ FORMATS = {
         Format(
             "ai-sdk",
             _SSE,
-            "headrace.protocols.ai_sdk",
+            "headrace.protocols.ai_sdk.encode",
             "AISDKEncoder",
             headers={"x-vercel-ai-ui-message-stream": "v1"},
         ),

@@ -21,8 +21,11 @@ from headrace.server.auth import Users
 from headrace.server.guard import USER, Guard
 from headrace.server.replies import UNEXPECTED, error_reply, refusal_of
 from headrace.server.routes.about import About
+from headrace.server.routes.ag_ui import AGUI
+from headrace.server.routes.ai_sdk import AISDK
 from headrace.server.routes.chat import Chat
 from headrace.server.routes.endpoint import route_path
+from headrace.server.routes.openai_chat import OpenAIChat
 from headrace.server.routes.runs import Runs
 from headrace.server.service import Service, checked_agents
 from headrace.server.settings import Settings
@@ -150,5 +153,5 @@ class HeadraceApp:
 
 def routes_of(service: Service) -> list[BaseRoute]:
     """Every address of the server."""
-    endpoints = (Runs, Chat, About, WebSockets)
+    endpoints = (Runs, Chat, AISDK, AGUI, OpenAIChat, About, WebSockets)
     return [route for endpoint in endpoints for route in endpoint(service).routes()]

@@ -59,7 +59,7 @@ class Users:
         # Looked up by its hash, so that the time of a comparison tells nothing about a token.
         return self._by_hash.get(_hash(token.strip()))
 
-    def _add(self, user: str, token: str, where: str) -> None:
+    def _add(self, user: str, token: object, where: str) -> None:
         try:
             check_name(user, "a user")
         except HeadraceError as error:

@@ -61,7 +61,7 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except RecursionError:
         raise bad_request("invalid_json", "The body's JSON is nested too deeply.", _JSON) from None
     except UsageError as error:  # a part that refuses its own fields, such as an empty Image
-        raise bad_request("invalid_request", error.message, error.hint) from None
+        raise bad_request("invalid_request", error.message, error.hint or _hint(decoder)) from None
 
 
 def bad_request(code: str, message: str, hint: str = "") -> RequestRefused:

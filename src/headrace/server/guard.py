@@ -5,10 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, QueryParams
+from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from headrace.errors import ConfigurationError, RequestRefused
 from headrace.server.auth import Tickets, Users, unauthorized
+from headrace.server.replies import refusal_of
 from headrace.server.settings import Settings
 
 OPEN = frozenset(
@@ -20,7 +22,7 @@ PAGES = frozenset({"/"})
 """What a link on another site may lead to."""
 
 STREAMS = ("/events", "/stream")
-"""How the addresses end that a ticket is good for."""
+"""How the addresses of streams end: a ticket is good for these, and they have no HEAD."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -54,13 +56,19 @@ class Guard:
         """Who asks; ``""`` where the server knows no users, and for what is open to anyone.
 
         Raises:
-            RequestRefused: 400 for a wrong host, 403 for another origin's page, 401 for no user.
+            RequestRefused: 400 for a wrong host, 403 for another origin's page, 401 for no user,
+                405 for the HEAD of a stream.
         """
         headers = Headers(scope=scope)
         self._check_host(headers)
         self._check_origin(headers, path)
-        if not self._users:
-            return ""
+        user = self._user(headers, scope, path) if self._users else ""
+        if scope.get("method") == "HEAD" and path.endswith(STREAMS):
+            # A stream's headers come with its run: asking for them would begin one, or wait for it.
+            raise refusal_of(HTTPException(405, headers={"Allow": "GET"}))
+        return user
+
+    def _user(self, headers: Headers, scope: Scope, path: str) -> str:
         user = self._users.user(headers.get("authorization", ""))
         if user is None and path not in OPEN:
             user = self._by_ticket(scope, path)

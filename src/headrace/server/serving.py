@@ -22,6 +22,7 @@ from headrace.server.app import HeadraceApp, app
 from headrace.server.auth import Users, read_tokens
 from headrace.server.banner import banner
 from headrace.server.settings import Settings
+from headrace.server.ws_protocol import WebSocketConnection
 
 HOST = "127.0.0.1"
 PORT = 8080
@@ -107,7 +108,7 @@ async def _serve(  # long: every choice of an operator comes together here
 
         store = default_store()
     headrace_app = app(agents, store=store, tokens=users, settings=settings)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
     show(banner(headrace_app.service, address, why))
     await Program(headrace_app).serve(sockets=[listening])
@@ -130,7 +131,8 @@ class Program(uvicorn.Server):
             uvicorn.Config(
                 headrace_app,
                 http="httptools",
-                ws="websockets-sansio",
+                ws=WebSocketConnection,
+                ws_per_message_deflate=False,  # 32 KiB a socket, and each packs the same bytes
                 ws_max_size=settings.max_message,
                 ws_ping_interval=settings.ws_ping,
                 ws_ping_timeout=settings.ws_ping,
@@ -155,6 +157,9 @@ class Program(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn does, without raising them again: the drain was what they asked for."""
+        if not self._may_end:
+            yield
+            return
         with super().capture_signals():
             yield
             self._captured_signals.clear()
@@ -192,9 +197,15 @@ def _end_within(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        ConfigurationError: the address is taken, or none of this machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it frames wait for ACKs.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))

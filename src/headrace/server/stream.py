@@ -135,7 +135,7 @@ class RunStream:
         _logger.info("%s: a viewer left at event %d", self._run_id, self._after)
         if self._cancel:
             try:
-                await self._service.runtime.cancel(self._run_id, "its viewer left")
+                await self._service.runtime.cancel(self._run_id, "its reader left")
             except HeadraceError as error:
                 _logger.warning("%s was not cancelled: %s", self._run_id, error)
 

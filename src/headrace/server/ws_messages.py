@@ -34,7 +34,7 @@ class Subscribe(_Asked, tag="subscribe"):
     """Show a run's events behind `after`."""
 
     run_id: str
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     policy: Literal["merge", "drop", "disconnect"] = "merge"
 
 

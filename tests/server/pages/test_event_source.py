@@ -6,7 +6,6 @@ the end has the text of the run.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -62,7 +61,7 @@ OURS_POST = OURS.replace("stream(url, {", 'stream(url, { body: { input: "Hi" },'
 
 
 @asynccontextmanager
-async def scene() -> AsyncGenerator[tuple[Page, CuttingProxy, Gate, Agent]]:
+async def scene() -> AsyncGenerator[tuple[Page, CuttingProxy, Gate]]:
     """A page of a server behind a proxy that cuts, and a model that waits in mid-answer."""
     gate = Gate()
     model = ScriptedModel([Step(text=[*WORDS[:30], gate, *WORDS[30:]])])
@@ -73,7 +72,7 @@ async def scene() -> AsyncGenerator[tuple[Page, CuttingProxy, Gate, Agent]]:
         chromium_page() as page,
     ):
         await page.goto(proxy.url)
-        yield page, proxy, gate, agent
+        yield page, proxy, gate
 
 
 async def seen(page: Page, script: str, url: str, proxy: CuttingProxy, gate: Gate) -> Any:
@@ -98,7 +97,7 @@ async def seen(page: Page, script: str, url: str, proxy: CuttingProxy, gate: Gat
     ids=["EventSource simple", "headrace.js"],
 )
 async def test_a_stream_that_started_the_run(script: str, path: str) -> None:
-    async with scene() as (page, proxy, gate, _):
+    async with scene() as (page, proxy, gate):
         told = await seen(page, script, path, proxy, gate)
         assert told["text"] == TEXT
         assert told["seqs"] == sorted(set(told["seqs"]))
@@ -111,7 +110,7 @@ async def test_a_stream_that_started_the_run(script: str, path: str) -> None:
     ids=["EventSource native", "EventSource simple", "headrace.js"],
 )
 async def test_a_stream_of_a_run_that_is_there(script: str, format: str) -> None:
-    async with scene() as (page, proxy, gate, _):
+    async with scene() as (page, proxy, gate):
         start = """fetch("/v1/runs", { method: "POST", body: '{"input": "Hi"}' })
             .then((answer) => answer.json()).then((started) => started.events)"""
         events = await page.value(start)
@@ -124,12 +123,13 @@ async def test_a_stream_of_a_run_that_is_there(script: str, format: str) -> None
 
 async def test_an_event_source_is_sent_away_when_all_is_seen() -> None:
     """204: it would come again for ever otherwise (WHATWG HTML, 9.2.3)."""
-    async with scene() as (page, proxy, gate, _):
+    async with scene() as (page, _, gate):
         gate.open()
         state = await page.value(f'({OURS_POST})("/v1/runs")')
         (run,) = (await page.value("fetch('/v1/runs').then((r) => r.json())"))["runs"]
+        url = f"/v1/runs/{run['run_id']}/events?after={state['seqs'][-1]}"
         closed = f"""new Promise((resolve) => {{
-            const source = new EventSource("/v1/runs/{run["run_id"]}/events?after={state["seqs"][-1]}");
+            const source = new EventSource({url!r});
             source.onerror = () => resolve(source.readyState);
         }})"""
         assert await page.value(closed) == 2

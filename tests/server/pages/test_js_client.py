@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
+from headrace import Agent
 from headrace import events as e
 from headrace.events import Event
 from headrace.messages import Message
 from headrace.runs.fold import fold
+from headrace.testing import ScriptedModel, Step
 from headrace.usage import Metrics, Timing, Usage
 from headrace.wire.sse_encoder import encode_comment, encode_event
+from tests.promises.story import search
+from tests.server.serving import serving as real_server
 from tests.strategies import Scribe
+from tests.support.cutting_proxy import CuttingProxy
 from tests.support.loopback import (
     FIN,
     RESET,
@@ -60,7 +67,7 @@ def values(events: Sequence[Event]) -> list[Any]:
     return [json.loads(e.encode(event)) for event in events]
 
 
-def call(*args: object, name: str = "stream", **more: object) -> dict[str, Any]:
+def call(*args: object, name: str = "stream", **more: Any) -> dict[str, Any]:
     return {"name": name, "args": list(args), **more}
 
 
@@ -70,9 +77,16 @@ async def made(*calls: dict[str, Any]) -> list[dict[str, Any]]:
     return results
 
 
-async def one(*args: object, **more: object) -> dict[str, Any]:
+async def one(*args: object, **more: Any) -> dict[str, Any]:
     (result,) = await made(call(*args, **more))
     return result
+
+
+@asynccontextmanager
+async def serving(*scripts: list[Script]) -> AsyncGenerator[list[Loopback]]:
+    """A server for each list of scripts, so that one process can meet them all at once."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(Loopback(*answers)) for answers in scripts]
 
 
 class Cutting(Loopback):
@@ -103,7 +117,8 @@ class Cutting(Loopback):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_hundred_cuts_lose_double_and_reorder_nothing(method: str) -> None:
     log = story(400)
-    async with Cutting(log, 100, seed=7) as server:
+    server = Cutting(log, 100, seed=7)
+    async with server:
         options = {"body": {"input": "Hi"}} if method == "POST" else {}
         path = "/v1/runs" if method == "POST" else "/v1/runs/run_x/events"
         result = await one(server.origin + path, options)
@@ -124,6 +139,32 @@ async def test_a_hundred_cuts_lose_double_and_reorder_nothing(method: str) -> No
 
 def cursors(requests: list[Request]) -> list[str]:
     return [request.headers.get("last-event-id", "0") for request in requests]
+
+
+async def test_a_real_server_cut_a_hundred_times() -> None:
+    """A live run, and then a finished one: equal to its log, and to the server's own fold."""
+    words = [f" {i}無\u2028\n" for i in range(600)]
+    steps = [
+        Step(
+            text=words, delay=0.002, tool_calls=[("search", {"query": "news"})], usage=Usage(5, 6)
+        ),
+        Step(reasoning=["Hm."], text=["Done."], usage=Usage(7, 8)),
+    ]
+    agent = Agent(name="words", model=ScriptedModel(steps), tools=[search])
+    chance = random.Random(11)  # noqa: S311 - a repeatable choice of cuts, no secret
+    async with real_server([agent], retry_ms=1) as server:
+        async with CuttingProxy(server.url, [chance.randint(0, 700) for _ in range(100)]) as proxy:
+            result = await one(f"{proxy.url}/v1/runs", {"body": {"input": "Hi"}})
+        assert proxy.cuts == []
+        (run,) = await server.runtime.store.runs()
+        batches = await server.runtime.attach(run.id)
+        log = [event async for batch in batches for event in batch]
+        assert result["error"] is None
+        assert result["events"] == values(log)
+        state = msgspec.to_builtins(await server.runtime.snapshot(run.id))
+    del state["messages"]
+    assert result["result"] == state
+    assert state["text"] == "".join(words) + "Done."
 
 
 async def test_many_calls_at_once_do_not_meet() -> None:
@@ -261,29 +302,36 @@ async def test_start_and_cancel() -> None:
 # Refusals.
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 409, 413, 422])
-@pytest.mark.parametrize("options", [{}, {"body": {"input": "Hi"}}], ids=["GET", "POST"])
-async def test_a_refusal_is_not_retried(status: int, options: dict[str, Any]) -> None:
+async def test_a_refusal_is_not_retried() -> None:
     told = {"code": "run_not_found", "message": "There is none.", "hint": "List them."}
-    async with Loopback(reply(status, told)) as server:
-        result = await one(f"{server.origin}/v1/runs", options)
-        assert len(server.requests) == 1
-    expected = {**told, "name": "HeadraceError", "retryable": False, "status": status}
-    assert result["error"] == {**expected, "retryAfter": None}
-    assert result["retries"] == []
+    cases = [(status, body) for status in (400, 401, 404, 409, 413, 422) for body in (False, True)]
+    async with serving(*[[reply(status, told)] for status, _ in cases]) as servers:
+        urls = [f"{server.origin}/v1/runs" for server in servers]
+        bodies = [{"body": {"input": "Hi"}} if body else {} for _, body in cases]
+        results = await made(*map(call, urls, bodies))
+    for (status, _), server, result in zip(cases, servers, results, strict=True):
+        assert (len(server.requests), result["retries"]) == (1, [])
+        expected = {**told, "name": "HeadraceError", "retryable": False, "status": status}
+        assert result["error"] == {**expected, "retryAfter": None}
 
 
-@pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("path", ["/v1/runs", "/elsewhere"])
-async def test_a_server_that_is_busy_is_asked_again_when_it_says(status: int, path: str) -> None:
-    busy = reply(status, {"code": "busy", "message": "Later."}, headers={"retry-after": "1"})
-    async with Loopback(busy, stream(frames(story()))) as server:
-        result = await one(server.origin + path, {"body": {"input": "Hi"}, "maxWait": 1})
+async def test_a_server_that_is_busy_is_asked_again_when_it_says() -> None:
+    told = {"code": "busy", "message": "Later."}
+    cases = [(status, path) for status in (429, 503) for path in ("/v1/runs", "/elsewhere")]
+    scripts = [
+        [reply(status, told, headers={"retry-after": "1"}), stream(frames(story()))]
+        for status, _ in cases
+    ]
+    async with serving(*scripts) as servers:
+        urls = [server.origin + path for (_, path), server in zip(cases, servers, strict=True)]
+        options = {"body": {"input": "Hi"}, "maxWait": 1}
+        results = await made(*[call(url, options) for url in urls])
+    for server, result in zip(servers, results, strict=True):
         assert len(server.requests) == 2
-    assert (result["error"], len(result["events"])) == (None, len(story()))
-    ((attempt, wait, code),) = [retry.values() for retry in result["retries"]]
-    assert (attempt, code) == (1, "busy")
-    assert 1000 <= wait <= 1001
+        assert (result["error"], len(result["events"])) == (None, len(story()))
+        ((attempt, wait, code),) = [retry.values() for retry in result["retries"]]
+        assert (attempt, code) == (1, "busy")
+        assert 1000 <= wait <= 1001
 
 
 async def test_a_wait_of_minutes_is_left_to_the_caller() -> None:
@@ -342,22 +390,20 @@ async def test_a_failure_frame_rejects() -> None:
     assert {**result["error"], **told, "retryable": True} == result["error"]
 
 
-@pytest.mark.parametrize(
-    ("answer", "says"),
-    [
+async def test_what_is_not_our_stream_is_said_and_not_retried() -> None:
+    cases: list[tuple[Script, str]] = [
         (reply(200, b"<html>Sign in</html>", "text/html"), "no event stream"),
         (stream(b"data: {oh\n\n"), "no JSON"),
         (stream(b'data: {"type":"text-delta"}\n\ndata: [DONE]\n\n'), "native"),
         (stream(b"event: token\ndata: Hi\n\nevent: done\ndata: {}\n\n"), "native"),
-    ],
-    ids=["a proxy's page", "garbage", "ai-sdk", "simple"],
-)
-async def test_what_is_not_our_stream_is_said_and_not_retried(answer: Script, says: str) -> None:
-    async with Loopback(answer) as server:
-        result = await one(f"{server.origin}/v1/runs/run_x/events", {})
+    ]
+    async with serving(*[[answer] for answer, _ in cases]) as servers:
+        urls = [f"{server.origin}/v1/runs/run_x/events" for server in servers]
+        results = await made(*[call(url, {}) for url in urls])
+    for (_, says), server, result in zip(cases, servers, results, strict=True):
         assert len(server.requests) == 1
-    assert result["error"]["code"] == "invalid_response"
-    assert says in result["error"]["message"]
+        assert result["error"]["code"] == "invalid_response"
+        assert says in result["error"]["message"]
 
 
 async def test_frames_of_a_later_version_are_passed_over() -> None:
@@ -368,7 +414,23 @@ async def test_frames_of_a_later_version_are_passed_over() -> None:
     assert result["events"] == values(log)
 
 
-# Leaving.
+# Silence and leaving.
+
+
+async def test_a_silent_connection_is_lost_after_45_seconds() -> None:
+    """On a clock that stands: any byte counts as life; an answer that never begins is lost, too."""
+    told = json.loads(await run_node("headrace_silence.mjs"))
+    assert told["counts"] == {
+        "nearly": 1,
+        "a comment": 1,
+        "half a line": 1,
+        "silence": 2,
+        "silence again": 3,
+        "no answer": 4,
+    }
+    assert told["status"] == "complete"
+    assert all("45000 ms" in error for error in told["errors"])
+    assert all(told["left"])
 
 
 async def test_leaving_closes_the_connection_and_cancels_nothing() -> None:

@@ -72,7 +72,7 @@ from headrace.protocols.encoder import Encoder
 VERSION = "1.0"
 """The protocol's version, as told in ``RUN_STARTED``."""
 
-RETRACTED = "headrace.retracted"
+RETRACTED = f"{OURS}.retracted"
 """The `activityType` of what stands in the place of a withdrawn message."""
 
 NOT_RUN = "This call was not run."
@@ -256,15 +256,15 @@ class AGUIEncoder(Encoder):
             text = event.input if isinstance(event.input, str) else msgspec.json.encode(event.input)
             arguments = text if isinstance(text, str) else text.decode()
             written += b"%b%b%b" % (call.head, quoted(arguments), DELTA_END)
-        if call.is_open:
-            written += frame("TOOL_CALL_END", toolCallId=call.id)
-        begun = msgspec.structs.replace(call, is_open=False, is_running=True)
-        self._calls = tuple(begun if each is call else each for each in self._calls)
-        return written
+        if not call.is_open:
+            return written
+        closed = msgspec.structs.replace(call, is_open=False)
+        self._calls = tuple(closed if each is call else each for each in self._calls)
+        return written + frame("TOOL_CALL_END", toolCallId=call.id)
 
     def _tool_end(self, event: ToolEnd) -> bytes:
         call = self._call(event.call_id)
-        if call is None or not call.is_running:  # withdrawn since it began
+        if call is None:  # withdrawn since it began
             return b""
         told = {"duration_ms": event.duration_ms}
         if event.error is None:

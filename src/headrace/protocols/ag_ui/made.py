@@ -24,13 +24,11 @@ class Call(Made, frozen=True):
         call_id: Its id in the log, which may come again in another step.
         head: Of its ``TOOL_CALL_ARGS``.
         is_open: Before its ``TOOL_CALL_END``.
-        is_running: After its `tool_start`.
     """
 
     call_id: str
     head: bytes
     is_open: bool = True
-    is_running: bool = False
 
 
 class Subagent(Struct, frozen=True):

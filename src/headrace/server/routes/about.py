@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from headrace.server.doctor import doctor
 from headrace.server.replies import PAGE_SECURITY, reply
 from headrace.server.routes.endpoint import Answer, Endpoint, route_path
 
@@ -25,7 +26,11 @@ class About(Endpoint):
     def routes(self) -> list[Route]:
         """The table."""
         pages = [Route(path, self.page, methods=["GET"]) for path in _PAGES]
-        return [Route("/health", self.health, methods=["GET"]), *pages]
+        return [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/v1/doctor", doctor, methods=["GET"]),
+            *pages,
+        ]
 
     async def health(self, request: Request) -> Answer:
         """Whether new runs are taken; 503 while the server stops, so that others get them."""

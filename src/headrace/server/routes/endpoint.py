@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from headrace.events import Event
 from headrace.protocols.encoder import Encoder
 from headrace.protocols.table import Format
 from headrace.runs.stores.record import RunRecord
@@ -74,6 +76,30 @@ class Endpoint:
             self.service, record.id, viewer, format, encoder, after, cancel=leave, headers=headers
         )
 
+    async def end_of(self, request: Request, run_id: str) -> Event | None:
+        """The run's terminal event, or None where the client has left before.
+
+        With ``?on_leave=cancel`` its leaving cancels the run.
+        """
+        cancel = on_leave(request)
+        ending = asyncio.ensure_future(self.service.runtime.wait(run_id))
+        leaving = asyncio.ensure_future(_left(request))
+        try:
+            await asyncio.wait((ending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                return ending.result()
+        finally:
+            ending.cancel()
+            leaving.cancel()
+        if cancel:
+            await self.service.runtime.cancel(run_id, "its reader left")
+        return None
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
 
 def route_path(scope: Scope) -> str:
     """The path below where this is mounted."""
@@ -95,6 +121,18 @@ def on_leave(request: Request) -> bool:
             "Write cancel, or leave it out.",
         )
     return word == "cancel"
+
+
+def flag(request: Request, name: str) -> bool:
+    """Whether ``?name=1`` is in the address.
+
+    Raises:
+        RequestRefused: another value than 0 or 1.
+    """
+    word = request.query_params.get(name, "0")
+    if word not in ("0", "1"):
+        raise bad_request("invalid_request", f"{name} cannot be {word[:80]!r}.", "Write 1 or 0.")
+    return word == "1"
 
 
 def cursor(text: str | None) -> int:

@@ -60,8 +60,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-import msgspec
-
 from headrace.errors import HeadraceError
 from headrace.events import (
     AgentEnd,
@@ -86,32 +84,20 @@ from headrace.events import (
     ToolStart,
     Warn,
 )
+from headrace.protocols.ai_sdk.parts import (
+    ARGS,
+    DONE,
+    FINISH_REASONS,
+    NEVER_CALLED,
+    SERVER_RUNS,
+    call_of,
+    frame,
+    kept,
+    passing,
+    to_json,
+)
 from headrace.protocols.encoder import Encoder
 from headrace.usage import Usage
-
-HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
-"""What the answer's head says besides its media type, ``text/event-stream``."""
-
-NEVER_CALLED = "This call was never made."
-"""The error of a call whose arguments were shown and that no tool ever got."""
-
-MALFORMED = "The arguments are not valid JSON."
-"""The error of such a call until its own one comes."""
-
-DONE = b"data: [DONE]\n\n"
-
-FINISH_REASONS = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool-calls",
-    "content_filter": "content-filter",
-    "error": "error",
-}
-"""Their words for ours; any other is ``other``."""
-
-_json = msgspec.json.Encoder().encode
-_ARGS = b'data: {"type":"tool-input-delta","toolCallId":%b,"inputTextDelta":%b}\n\n'
-_SERVER_RUNS = {"providerExecuted": True, "dynamic": True}
 
 
 class AISDKEncoder(Encoder):
@@ -149,7 +135,7 @@ class AISDKEncoder(Encoder):
                     name = "text" if kind is Token else "reasoning"
                     if self._kind != name:
                         out.append(self._open(name))
-                    content = _json(event.content)  # type: ignore[attr-defined]
+                    content = to_json(event.content)  # type: ignore[attr-defined]
                     out.append(b"%b%b}\n\n" % (self._delta, content))
             elif not event.agent or kind in _OF_ANY_AGENT:
                 newest = self._other(event, out, newest)
@@ -174,37 +160,37 @@ class AISDKEncoder(Encoder):
         self._ended = True
         end = self._close() + self._finish_step()
         told = {"code": error.code, "retryable": error.retryable}
-        end += _frame("message-metadata", messageMetadata={"error": told})
-        return end + _frame("error", errorText=str(error)) + DONE
+        end += frame("message-metadata", messageMetadata={"error": told})
+        return end + frame("error", errorText=str(error)) + DONE
 
     def _open(self, kind: str) -> bytes:
         closed = self._close()
         self._parts += 1
         self._kind = kind
         self._delta = b'data: {"type":"%b-delta","id":"%d","delta":' % (kind.encode(), self._parts)
-        return closed + _frame(f"{kind}-start", id=str(self._parts))
+        return closed + frame(f"{kind}-start", id=str(self._parts))
 
     def _close(self) -> bytes:
         """End the text or reasoning that is open."""
         if not self._kind:
             return b""
         kind, self._kind = self._kind, ""
-        return _frame(f"{kind}-end", id=str(self._parts))
+        return frame(f"{kind}-end", id=str(self._parts))
 
     def _finish_step(self) -> bytes:
         owed, self._unfinished = self._unfinished, False
-        return _frame("finish-step") if owed else b""
+        return frame("finish-step") if owed else b""
 
     def _give_up(self) -> bytes:
         """End the calls that no tool will get any more."""
         asked, self._asked = self._asked, ()
         return b"".join(
-            _frame(
+            frame(
                 "tool-input-error",
                 toolCallId=call_id,
                 toolName=name,
                 input=None,
-                **_SERVER_RUNS,
+                **SERVER_RUNS,
                 errorText=NEVER_CALLED,
             )
             for call_id, name in asked
@@ -213,14 +199,14 @@ class AISDKEncoder(Encoder):
     def _run_start(self, event: RunStart) -> bytes:
         self._model = event.model
         told = {"runId": event.run_id, "agent": event.agent_name, "model": event.model}
-        return _frame("start", messageId=event.run_id, messageMetadata=told)
+        return frame("start", messageId=event.run_id, messageMetadata=told)
 
     def _step_start(self, event: StepStart) -> bytes:
         before = self._close() + self._give_up() + self._finish_step()
         self._steps += (event.seq,)
         self._unfinished = True
         self._begun = frozenset()
-        return before + _frame("start-step")
+        return before + frame("start-step")
 
     def _step_end(self, event: StepEnd) -> bytes:
         self._usage += event.usage
@@ -236,22 +222,22 @@ class AISDKEncoder(Encoder):
         start = self._close()
         if (call_id, event.name) not in self._asked:
             self._asked += ((call_id, event.name),)
-            start += _frame(
-                "tool-input-start", toolCallId=call_id, toolName=event.name, **_SERVER_RUNS
+            start += frame(
+                "tool-input-start", toolCallId=call_id, toolName=event.name, **SERVER_RUNS
             )
-        return start + _ARGS % (_json(call_id), _json(event.delta))
+        return start + ARGS % (to_json(call_id), to_json(event.delta))
 
     def _tool_start(self, event: ToolStart) -> bytes:
         closed = self._close()
         self._asked = tuple(asked for asked in self._asked if asked[0] != event.call_id)
         self._begun |= {event.call_id}
         self._running += ((event.call_id, event.seq),)
-        return closed + _input(event)
+        return closed + call_of(event)
 
     def _tool_progress(self, event: ToolProgress) -> bytes:
         if not self._runs(event.call_id):
             return b""
-        return _frame(
+        return frame(
             "tool-output-available",
             toolCallId=event.call_id,
             output=event.content,
@@ -263,8 +249,8 @@ class AISDKEncoder(Encoder):
             return b""
         self._running = tuple(run for run in self._running if run[0] != event.call_id)
         if event.error is None:
-            return _frame("tool-output-available", toolCallId=event.call_id, output=event.output)
-        return _frame("tool-output-error", toolCallId=event.call_id, errorText=event.error)
+            return frame("tool-output-available", toolCallId=event.call_id, output=event.output)
+        return frame("tool-output-error", toolCallId=event.call_id, errorText=event.error)
 
     def _runs(self, call_id: str) -> bool:
         return any(running == call_id for running, _ in self._running)
@@ -272,19 +258,19 @@ class AISDKEncoder(Encoder):
     def _approval_needed(self, event: ApprovalNeeded) -> bytes:
         asked = self._close()
         if not self._runs(event.call_id):
-            asked += _input(event)
+            asked += call_of(event)
             self._begun |= {event.call_id}
             if (event.call_id, event.name) not in self._asked:
                 self._asked += ((event.call_id, event.name),)
         call_id = event.call_id
-        return asked + _frame("tool-approval-request", approvalId=call_id, toolCallId=call_id)
+        return asked + frame("tool-approval-request", approvalId=call_id, toolCallId=call_id)
 
     def _approval(self, event: Approval) -> bytes:
         known = self._runs(event.call_id) or any(event.call_id == asked[0] for asked in self._asked)
         if event.approved or not known:
             return b""
         self._asked = tuple(asked for asked in self._asked if asked[0] != event.call_id)
-        return _frame("tool-output-denied", toolCallId=event.call_id)
+        return frame("tool-output-denied", toolCallId=event.call_id)
 
     def _retract(self, event: Retract) -> bytes:
         standing = tuple(seq for seq in self._steps if seq < event.since)
@@ -294,9 +280,9 @@ class AISDKEncoder(Encoder):
         closed = self._close()
         if self._reset_step and not steps:
             self._asked = ()
-            return closed + _frame("reset-step")
+            return closed + frame("reset-step")
         told = {"steps": steps, "reason": event.reason}
-        return closed + self._give_up() + _frame("data-retract", data=told)
+        return closed + self._give_up() + frame("data-retract", data=told)
 
     def _told(self, event: Complete | Error | Cancelled) -> dict[str, Any]:
         usage = self._usage if event.usage is None else event.usage
@@ -309,80 +295,43 @@ class AISDKEncoder(Encoder):
     def _complete(self, event: Complete) -> bytes:
         told = {"finishReason": event.finish_reason, **self._told(event)}
         if event.output is not None:
-            told["output"] = _kept(event.output)
+            told["output"] = kept(event.output)
         reason = FINISH_REASONS.get(event.finish_reason, "other")
-        return self._end(_frame("finish", finishReason=reason, messageMetadata=told))
+        return self._end(frame("finish", finishReason=reason, messageMetadata=told))
 
     def _error(self, event: Error) -> bytes:
         # The client takes nothing in after an `error`.
         error = {"code": event.code, "retryable": event.retryable}
         told = {"finishReason": "error", **self._told(event), "error": error}
         return self._end(
-            _frame("message-metadata", messageMetadata=told),
-            _frame("error", errorText=event.message),
+            frame("message-metadata", messageMetadata=told),
+            frame("error", errorText=event.message),
         )
 
     def _cancelled(self, event: Cancelled) -> bytes:
         told = {"finishReason": "cancelled", **self._told(event), "reason": event.reason}
-        return self._end(_frame("message-metadata", messageMetadata=told), _frame("abort"))
-
-
-def _frame(kind: str, **fields: Any) -> bytes:
-    # JSON has no line ends: msgspec escapes every control character.
-    return b"data: %b\n\n" % _json({"type": kind, **fields})
-
-
-def _input(event: ToolStart | ApprovalNeeded) -> bytes:
-    """A call's whole arguments."""
-    call = {
-        "toolCallId": event.call_id,
-        "toolName": event.name,
-        "input": _kept(event.input),
-        **_SERVER_RUNS,
-    }
-    if isinstance(event, ToolStart):
-        call["providerMetadata"] = {"headrace": {"seq": event.seq}}
-    if isinstance(event.input, str):
-        return _frame("tool-input-error", **call, errorText=MALFORMED)
-    return _frame("tool-input-available", **call)
-
-
-def _kept(value: object) -> object:
-    """The value; its JSON text where the client refuses to read it.
-
-    It throws the whole stream away at an object with a key ``__proto__``, or ``constructor`` with
-    ``prototype`` in it (`secureJsonParse` of @ai-sdk/provider-utils).
-    """
-    text = _json(value)
-    if b'"__proto__":' in text or (b'"constructor":' in text and b'"prototype":' in text):
-        return text.decode()
-    return value
+        return self._end(frame("message-metadata", messageMetadata=told), frame("abort"))
 
 
 def _warning(encoder: AISDKEncoder, event: Warn) -> bytes:
-    return _passing("warning", {"code": event.code, "message": event.message})
+    return passing("warning", {"code": event.code, "message": event.message})
 
 
 def _agent_start(encoder: AISDKEncoder, event: AgentStart) -> bytes:
-    return _passing("agent", {"agent": event.agent, "name": event.name, "state": "working"})
+    return passing("agent", {"agent": event.agent, "name": event.name, "state": "working"})
 
 
 def _agent_end(encoder: AISDKEncoder, event: AgentEnd) -> bytes:
     state = "done" if event.error is None else "failed"
-    return _passing("agent", {"agent": event.agent, "name": event.name, "state": state})
+    return passing("agent", {"agent": event.agent, "name": event.name, "state": state})
 
 
 def _partial(encoder: AISDKEncoder, event: Partial) -> bytes:
-    return _passing("partial", _kept(event.value))
+    return passing("partial", kept(event.value))
 
 
 def _said(encoder: AISDKEncoder, event: Input) -> bytes:
-    return _passing("input", {"content": event.content})
-
-
-def _passing(name: str, data: object) -> bytes:
-    """Data that becomes no part of the message."""
-    return _frame(f"data-{name}", data=data, transient=True)
+    return passing("input", {"content": event.content})
 
 
 _WRITERS: dict[type[Event], Callable[[AISDKEncoder, Any], bytes]] = {
