@@ -8,7 +8,7 @@ from bench import server_scenarios as scenarios
 from bench.measure import Result, median, median_ratio
 from bench.rows import Row
 from bench.sections import Check, Plan, Section, number
-from bench.server_scenarios import Case, Size
+from bench.server_scenarios import RATE, VIEWERS, Case, Size
 
 SERVER = ("uvicorn", "httptools", "starlette")
 FLOOR = Row("bare ASGI", "bench.server_floor", packages=SERVER)
@@ -60,11 +60,12 @@ def lines(what: str, found: Samples) -> list[list[str]]:
             number(median(results, "us"), ".1f"),
             number(ratio(found, case), ".2f"),
             number(median(results, "core"), ".0%"),
+            number(median(results, "waited"), ".0%"),
             number(median(results, "late_ms_p50"), ".1f"),
             number(median(results, "late_ms_p99"), ".1f"),
         ]
         if not any("late_ms_p99" in r and r["late_ms_p99"] for r in results):
-            cells[3:] = ["", ""]
+            cells[4:] = ["", ""]
         made.append([what, case.row.name + case.name, *cells, ""])
     return made
 
@@ -80,19 +81,21 @@ def section(plan: Plan, size: Size) -> Section:
     peers = [Case(row) for row in PEERS] if plan.peers() else []
     made = Section(
         "The server",
-        f"CPU time of the server's process for an event written to a viewer. The floor is a bare "
+        "CPU time of the server's process for an event written to a viewer. The floor is a bare "
         "ASGI application on the same uvicorn that sends ready bytes, one `send` for each event. "
-        f"*Paced*: one live run at {scenarios.RATE} events a second seen by {scenarios.VIEWERS} "
-        f"viewers. *Flat out*: {scenarios.VIEWERS} runs at once with a viewer each, from a model "
-        f"that gives {BATCH} events a read, or one, without a pause. *Relayed*: "
-        f"{scenarios.VIEWERS} runs at {scenarios.RATE} events a second from a provider's bytes, "
-        "with a viewer each; lateness is from when the provider was due to send a chunk to when "
-        "the viewer has its bytes, and the floor passes the provider's bytes on as they are. "
-        f"*Idle*: resident memory of the server for each of {size.idle:,} viewers. Server on one "
-        "core; provider and viewers on another, where the system can do that. Peers have one "
-        "round.",
-        ["what", "program", "µs of CPU an event", "to the bare app", "core", "late p50 ms",
-         "late p99 ms", "KiB a viewer"],
+        f"*Paced*: one live run at {RATE} events a second seen by {VIEWERS} viewers. *Flat out*: "
+        f"{VIEWERS} runs at once with a viewer each, from a model that gives {BATCH} events a "
+        "read, or one, without a pause; the floor gives others their turn after each event, as "
+        f"whoever awaits its events does, or after {BATCH}. *Relayed*: {VIEWERS} runs at {RATE} "
+        "events a second from a provider's bytes, with a viewer each. Lateness is from when the "
+        "provider was due to send a chunk to when the viewer has its bytes; the floor passes the "
+        "provider's bytes on as they are. *Idle*: resident memory of the server for each of "
+        f"{size.idle:,} viewers. Server on one core; provider and viewers on another, where the "
+        "system can do that. *Core taken* is the share of time in which the server could have "
+        "run and other programs of the machine had its core: lateness means little where it is "
+        "not near 0. Peers have one round.",
+        ["what", "program", "µs of CPU an event", "to the bare app", "core", "core taken",
+         "late p50 ms", "late p99 ms", "KiB a viewer"],
     )  # fmt: skip
     _paced(made, peers, size)
     _flat(made, peers, size)
@@ -110,21 +113,22 @@ def _paced(made: Section, peers: Sequence[Case], size: Size) -> None:
     made.lines += lines("paced", found)
     made.failures += failures(found)
     for case in (memory, sqlite):
-        what = f"one run to {scenarios.VIEWERS} viewers, {case.row.name}: CPU an event written"
+        what = f"one run to {VIEWERS} viewers, {case.row.name}: CPU an event written"
         made.checks.append(Check(f"{what}, to a bare app's", 1.3, "times", ratio(found, case)))
 
 
 def _flat(made: Section, peers: Sequence[Case], size: Size) -> None:
     memory, sqlite = (Case(row, f"flat {BATCH}") for row in (MEMORY, SQLITE))
     single = Case(MEMORY, "flat 1", name=", one a read")
+    burst = Case(FLOOR, name=f", {BATCH} a turn", pause=BATCH)
     found = sample(
-        "flat out", (Case(FLOOR), memory, sqlite, single), peers, size.rounds,
+        "flat out", (Case(FLOOR), burst, memory, sqlite, single), peers, size.rounds,
         lambda case: scenarios.flat(case, size), "us",
     )  # fmt: skip
     made.lines += lines("flat out", found)
     made.failures += failures(found)
     for case in (memory, sqlite):
-        what = f"{scenarios.VIEWERS} runs flat out, {case.row.name}: CPU an event"
+        what = f"{VIEWERS} runs flat out, {case.row.name}: CPU an event"
         made.checks.append(Check(f"{what}, to a bare app's", 0.7, "times", ratio(found, case)))
 
 
@@ -137,7 +141,7 @@ def _relay(made: Section, base: str, size: Size) -> None:
     made.lines += lines("relayed", found)
     made.failures += failures(found)
     for case in (memory, sqlite):
-        what = f"{scenarios.VIEWERS} runs from provider to viewer, {case.row.name}: lateness p99"
+        what = f"{VIEWERS} runs from provider to viewer, {case.row.name}: lateness p99"
         made.checks.append(Check(what, 50, "ms", median(found[case], "late_ms_p99")))
 
 
@@ -149,7 +153,7 @@ def _idle(made: Section, size: Size) -> None:
     )  # fmt: skip
     for each, results in found.items():
         kib = number(median(results, "kib"), ".1f")
-        made.lines.append(["idle", each.row.name, "", "", "", "", "", kib])
+        made.lines.append(["idle", each.row.name, *[""] * 6, kib])
     made.failures += failures(found)
     what = f"{size.idle:,} idle viewers: memory of each"
     made.checks.append(Check(what, 40, "KiB", median(found[case], "kib")))

@@ -44,6 +44,15 @@ async def obey(commands: Mapping[str, Command], ready: Mapping[str, object]) -> 
     os._exit(0)  # hundreds of connections are still open, and no one waits for their ends
 
 
+def waited() -> float:
+    """Seconds that this thread was ready to run and its core was not free; 0.0 where unknown."""
+    try:
+        with open("/proc/self/schedstat", encoding="ascii") as told:
+            return int(told.read().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 async def serve(program: uvicorn.Server, gate: asyncio.Event) -> None:
     """Serve on a free port. ``stats`` tells CPU and memory; ``go`` opens the gate before that."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -56,7 +65,12 @@ async def serve(program: uvicorn.Server, gate: asyncio.Event) -> None:
     async def stats(asked: dict[str, Any]) -> Mapping[str, float]:
         if asked.get("collect"):
             gc.collect()
-        return {"cpu": time.process_time(), "at": time.monotonic(), "kib": resident_mib() * 1024}
+        return {
+            "cpu": time.process_time(),
+            "at": time.monotonic(),
+            "waited": waited(),
+            "kib": resident_mib() * 1024,
+        }
 
     async def go(asked: dict[str, Any]) -> Mapping[str, float]:
         gate.set()

@@ -22,6 +22,7 @@ from bench.server_control import Child, ChildFailed
 VIEWERS = 200
 RATE = 50  # events a second
 RAMP = 2.0  # seconds in which the relayed runs are started
+NOWHERE = "http://127.0.0.1:9"
 FRAME = (
     'id: 1234\ndata: {"type":"token","seq":1234,"at":1754000000.015625,"agent":"",'
     '"content":" word","index":1230}\n\n'
@@ -51,6 +52,7 @@ class Case:
     message: str = ""
     agent: str = "bench"
     name: str = ""
+    pause: int = 1  # events that a floor or peer sends flat out before it lets others go on
 
     @property
     def ours(self) -> bool:
@@ -101,14 +103,17 @@ class Pair:
         """CPU of the server for each event that came within `seconds`, and how late they were."""
         before = self.server.ask("stats")
         seen = _accepted(self.client.ask("window", seconds=seconds))
-        after = self.server.ask("stats")
-        cpu = after["cpu"] - before["cpu"]
         return {
-            "us": cpu / max(1, seen["frames"]) * 1e6,
-            "core": cpu / (after["at"] - before["at"]),
+            **self.spent(before, seen["frames"]),
             "read_share": seen["frames"] / (VIEWERS * RATE * seconds),
             **{key: seen[key] for key in ("late_ms_p50", "late_ms_p99")},
         }
+
+    def spent(self, before: dict[str, Any], events: int) -> Result:
+        """The server's CPU for each of `events` since `before`, and its share of its core."""
+        after = self.server.ask("stats")
+        cpu, wall, waited = (after[k] - before[k] for k in ("cpu", "at", "waited"))
+        return {"us": cpu / max(1, events) * 1e6, "core": cpu / wall, "waited": waited / wall}
 
 
 def _accepted(answer: dict[str, Any]) -> dict[str, Any]:
@@ -118,8 +123,10 @@ def _accepted(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def pair(case: Case, **task: object) -> Iterator[Pair]:
-    task = {"frame": FRAME, "rate": RATE, "upstream": "http://127.0.0.1:9", "events": 0, "pause": 20, **task}
+def pair(case: Case, **more: object) -> Iterator[Pair]:
+    """Both of them, started for this case and ended at the end."""
+    task = {"frame": FRAME, "rate": RATE, "upstream": NOWHERE, "events": 0, "pause": case.pause}
+    task |= more
     row, root = case.row, str(environments.ROOT)
     command = [str(row.python()), "-m", row.module, *filter(None, [row.argument]), json.dumps(task)]
     viewing = [sys.executable, "-m", "bench.server_client"]
@@ -144,14 +151,8 @@ def flat(case: Case, size: Size) -> Result:
         time.sleep(0.3)  # whatever was begun with the connections
         before = both.server.ask("go")
         read = _accepted(both.client.ask("finish"))
-        after = both.server.ask("stats")
         events = VIEWERS * size.events
-        cpu = after["cpu"] - before["cpu"]
-        return {
-            "us": cpu / events * 1e6,
-            "core": cpu / (after["at"] - before["at"]),
-            "read_share": read["frames"] / events,
-        }
+        return {**both.spent(before, events), "read_share": read["frames"] / events}
 
 
 def relay(case: Case, size: Size, base: str) -> Result:

@@ -16,7 +16,7 @@ from tests.support.loopback import FIN, Loopback, reply
 
 NAMES = (
     *("chat", "run", "runs", "watch", "cancel", "sessions"),
-    *("record", "replay", "models", "schema"),
+    *("record", "replay", "models", "schema", "serve", "send", "doctor"),
 )
 
 

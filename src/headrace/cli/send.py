@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from headrace.events import Event
     from headrace.frontends.remote import Remote, RemoteRun
     from headrace.frontends.viewing import Batches
-    from headrace.runtime.handle import DetachedRun
 
 ServerURL = Annotated[
     str,
@@ -123,8 +122,7 @@ async def _send(
     if stopped and not keep:
         return exit_code(await run.cancel(STOPPED), stopped)
     if run.created and not keep:
-        # `show_own` asks for no more than `batches` and `cancel`.
-        return await show_own(cast("DetachedRun", _Owned(run)), json, progress)
+        return await show_own(_Owned(run), json, progress)
     if not run.created:
         complain(f"The key was used before: this is the run {run.id}.")
     end: Event | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -13,8 +13,6 @@ from headrace.cli.endings import ENDED_EARLY, FAILED, complain, leave_quietly
 if TYPE_CHECKING:
     from headrace.events import Event
     from headrace.frontends.viewing import Batches, Screen
-    from headrace.runs.run import Run
-    from headrace.runtime.handle import DetachedRun
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Every event as a line of JSON (NDJSON).")]
 
@@ -25,7 +23,19 @@ _EARLY = {
 }
 
 
-async def show_own(run: Run | DetachedRun, json: bool = False, progress: bool = False) -> int:
+class Owned(Protocol):
+    """A run that a command began: shown, and stopped with it."""
+
+    def batches(self) -> Batches:
+        """A viewer from its first event on."""
+        ...
+
+    async def cancel(self, reason: str) -> object:
+        """End it."""
+        ...
+
+
+async def show_own(run: Owned, json: bool = False, progress: bool = False) -> int:
     """Show a run of this command to its end; gives the exit code.
 
     Whoever stops the command, or leaves its output, stops the run.
