@@ -1,16 +1,28 @@
 // Makes calls with headrace.js, at once: a JSON list from stdin, the list of what came of them out.
-// A call is {name: "stream" | "start" | "cancel", args, leaveAfter?, throwAfter?}; the two are
-// numbers of events after which the stream is left, or its `onEvent` throws.
+// A call is {name: "stream" | "start" | "cancel", args, leaveAfter?, throwAfter?, leaveSilent?, leaveRetry?}: the
+// numbers of events after which the stream is left, or its `onEvent` throws, and whether it is left
+// while nothing comes, or in the wait for the next try. In `open` is told how many of its requests it has left open in the end.
 import { text } from "node:stream/consumers";
 import * as headrace from "../../src/headrace/server/pages/headrace.js";
 
-async function made({ name, args, leaveAfter, throwAfter }) {
+async function made({ name, args, leaveAfter, throwAfter, leaveSilent, leaveRetry }) {
+  const signals = [];
   const told = { events: [], opened: [], retries: [], result: null, error: null };
   const leaving = new AbortController();
   const watching = {
     signal: leaving.signal,
-    onOpen: (opened) => told.opened.push(opened),
-    onRetry: ({ attempt, wait, error }) => told.retries.push({ attempt, wait, code: error.code }),
+    fetch: (url, request) => {
+      signals.push(request.signal);
+      return fetch(url, request);
+    },
+    onOpen: (opened) => {
+      told.opened.push(opened);
+      if (leaveSilent) setTimeout(() => leaving.abort(), 20);
+    },
+    onRetry: ({ attempt, wait, error }) => {
+      told.retries.push({ attempt, wait, code: error.code });
+      if (leaveRetry) setTimeout(() => leaving.abort(), 20);
+    },
     onEvent: async (event, state) => {
       told.events.push(event);
       told.text = state.text;
@@ -27,6 +39,7 @@ async function made({ name, args, leaveAfter, throwAfter }) {
     const { code, hint, retryable, status, retryAfter } = error;
     told.error = { name: kind, message, code, hint, retryable, status, retryAfter };
   }
+  told.open = signals.filter((signal) => !signal.aborted).length;
   return told;
 }
 

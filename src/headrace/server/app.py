@@ -83,14 +83,14 @@ class HeadraceApp:
     def __init__(self, service: Service) -> None:
         self.service = service
         self._guard = Guard(service.users, service.tickets, service.settings)
-        self._router = Router(routes_of(service))
+        self._router = Router(routes_of(service), redirect_slashes=False)
         self._opening: asyncio.Lock | None = None
         self._open = False
         self._entry: ASGIApp = self._handle
-        if service.settings.allow_origins:
+        if self._guard.origins:
             self._entry = CORSMiddleware(
                 self._handle,
-                allow_origins=service.settings.allow_origins,
+                allow_origins=self._guard.origins,
                 allow_methods=("GET", "POST"),
                 allow_headers=CORS_HEADERS,
                 expose_headers=("x-headrace-run", "retry-after"),
@@ -125,7 +125,7 @@ class HeadraceApp:
         except HTTPException as error:
             await error_reply(refusal_of(error))(scope, receive, send)
         except Exception:  # where the answer has begun, the HTTP server breaks it off at this
-            _logger.exception("%s %s failed", scope.get("method", "WS"), scope["path"])
+            _logger.exception("%s %r failed", scope.get("method", "WS"), scope["path"])
             await error_reply(UNEXPECTED)(scope, receive, send)
 
     async def _opened(self) -> None:

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from msgspec.structs import replace
 
 from headrace.agents.agent import Agent
 from headrace.errors import ConfigurationError
@@ -21,6 +22,7 @@ from headrace.runs.stores.store import Store
 from headrace.server.app import HeadraceApp, app
 from headrace.server.auth import Users, read_tokens
 from headrace.server.banner import banner
+from headrace.server.http_connection import HttpConnection
 from headrace.server.settings import Settings
 from headrace.server.ws_protocol import WebSocketConnection
 
@@ -97,10 +99,9 @@ async def _serve(  # long: every choice of an operator comes together here
             f"The address {host} can be reached from other machines, and no tokens are set.",
             hint="Set HEADRACE_TOKENS=user:token, or listen on 127.0.0.1.",
         )
-    if settings is None:
-        if local and not users:
-            more.setdefault("allow_hosts", OWN_NAMES)
-        settings = Settings(**more)
+    settings = replace(settings or Settings(), **more)
+    if local and not users and not settings.allow_hosts:
+        settings = replace(settings, allow_hosts=OWN_NAMES)
     for agent in agents:
         agent.model  # noqa: B018  # a model or key that is missing is told now, not to a client
     if store is None:
@@ -130,7 +131,8 @@ class Program(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 headrace_app,
-                http="httptools",
+                http=HttpConnection,
+                proxy_headers=False,
                 ws=WebSocketConnection,
                 ws_per_message_deflate=False,  # 32 KiB a socket, and each packs the same bytes
                 ws_max_size=settings.max_message,

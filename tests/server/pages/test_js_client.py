@@ -255,6 +255,7 @@ async def test_a_started_run_is_resumed_and_not_started_again(known_by: str) -> 
     ]
     assert server.requests[1].headers["authorization"] == "Bearer s3cret"
     assert server.requests[1].body == b""
+    assert "content-type" not in server.requests[1].headers
     assert result["opened"][1] == {"runId": "run_x", "resumed": True}
 
 
@@ -436,11 +437,21 @@ async def test_a_silent_connection_is_lost_after_45_seconds() -> None:
 async def test_leaving_closes_the_connection_and_cancels_nothing() -> None:
     async with Loopback(stream(frames(story()[:4]), end=STALL)) as server:
         url = f"{server.origin}/v1/runs/run_x/events"
-        result = await one(url, {}, leaveAfter=4)
+        at_once, silent = await made(call(url, {}, leaveAfter=4), call(url, {}, leaveSilent=True))
         await server.closed(0)
+        await server.closed(1)
+        assert len(server.requests) == 2
+    for result in (at_once, silent):
+        assert (result["error"]["name"], result["open"]) == ("AbortError", 0)
+        assert (len(result["events"]), result["retries"]) == (4, [])
+
+
+async def test_a_wait_for_the_next_try_can_be_left() -> None:
+    async with Loopback(reply(503, headers={"retry-after": "50"})) as server:
+        url = f"{server.origin}/v1/runs/run_x/events"
+        result = await one(url, {}, leaveRetry=True)
         assert len(server.requests) == 1
     assert result["error"]["name"] == "AbortError"
-    assert len(result["events"]) == 4
 
 
 async def test_what_on_event_throws_comes_out_and_closes_the_connection() -> None:
@@ -450,11 +461,11 @@ async def test_what_on_event_throws_comes_out_and_closes_the_connection() -> Non
         await server.closed(0)
         assert len(server.requests) == 1
     assert result["error"]["message"] == "thrown by onEvent"
-    assert len(result["events"]) == 2
+    assert (len(result["events"]), result["open"]) == (2, 0)
 
 
 async def test_the_end_of_the_run_closes_the_connection() -> None:
     async with Loopback(stream(frames(story()), end=STALL)) as server:
         result = await one(f"{server.origin}/v1/runs/run_x/events", {})
         await server.closed(0)
-    assert result["error"] is None
+    assert (result["error"], result["open"]) == (None, 0)

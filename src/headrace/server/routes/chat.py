@@ -11,7 +11,7 @@ from headrace.protocols.simple import SimpleEncoder
 from headrace.protocols.table import FORMATS
 from headrace.runtime.handle import DetachedRun
 from headrace.server.bodies import bad_request, body_of, decoded
-from headrace.server.routes.endpoint import LAST_EVENT_ID, Answer, Endpoint, cursor
+from headrace.server.routes.endpoint import LAST_EVENT_ID, Answer, Endpoint, cursor, on_leave
 
 
 class Message(Struct):
@@ -53,8 +53,9 @@ class Chat(Endpoint):
         An `EventSource` that comes again asks for the same address, and names the last event that
         it has seen: it gets the rest of that run, not another one.
         """
-        run_id, _, seen = request.headers.get(LAST_EVENT_ID, "").rpartition(":")
-        if run_id:
+        told = request.headers.get(LAST_EVENT_ID, "")
+        if told:  # whatever it is: who has seen something of a run means no other one
+            run_id, _, seen = told.rpartition(":")
             record = await self.service.record(self.user(request), run_id)
             after = cursor(seen)
         else:
@@ -63,6 +64,7 @@ class Chat(Endpoint):
         return await self.show(request, record, FORMATS["simple"], encoder, after)
 
     async def _start(self, request: Request) -> DetachedRun:
+        on_leave(request)  # before anything begins
         asked = await self._asked(request)
         if not asked.message.strip():
             raise bad_request(

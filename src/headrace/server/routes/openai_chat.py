@@ -23,7 +23,7 @@ from headrace.protocols.table import FORMATS
 from headrace.runtime.handle import DetachedRun
 from headrace.server.bodies import body_of
 from headrace.server.replies import SECURITY, headers_of, json_of, nothing, status_of
-from headrace.server.routes.endpoint import Answer, Endpoint
+from headrace.server.routes.endpoint import Answer, Endpoint, on_leave
 from headrace.server.service import Service
 
 Method = Callable[["OpenAIChat", Request], Awaitable[Answer]]
@@ -61,6 +61,7 @@ class OpenAIChat(Endpoint):
     @_in_their_shape
     async def complete(self, request: Request) -> Answer:
         """One chat completion, streamed or whole."""
+        on_leave(request)  # before anything begins
         asked = parse_request(await body_of(request, self.service.settings.max_body))
         agent, model = self._meant(asked.model)
         run = await self.service.start(

@@ -10,23 +10,27 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from headrace.errors import RequestRefused
-from headrace.messages import Message, Part, Text
+from headrace.messages import File, Image, Message, Reasoning, Text, ToolCall, ToolResult
 from headrace.protocols.table import FORMATS, format_of
 from headrace.runs.stores.record import RunRecord, RunStatus
 from headrace.server.auth import TICKET_SECONDS
 from headrace.server.bodies import bad_request, body_of, decoded
 from headrace.server.replies import reply
-from headrace.server.routes.endpoint import LAST_EVENT_ID, Answer, Endpoint, cursor
+from headrace.server.routes.endpoint import LAST_EVENT_ID, Answer, Endpoint, cursor, on_leave
 
 MOST_LISTED = 200
 """Runs of one list."""
 
 
 class Said(Struct, forbid_unknown_fields=True):
-    """A message of a request's input; what it says is text or parts."""
+    """A message of a request's input; what it says is text or parts.
+
+    A provider's own items (`Opaque`) are not taken: they go upstream as they are, and could hold
+    a system message, or name what another user's conversation left there.
+    """
 
     role: Literal["user", "assistant", "tool"]
-    content: str | list[Part]
+    content: str | list[Text | Reasoning | Image | File | ToolCall | ToolResult]
 
     def message(self) -> Message:
         """As the library has it."""
@@ -140,6 +144,7 @@ class Runs(Endpoint):
 
     async def start(self, request: Request) -> Answer:
         """Begin a run; with ``Accept: text/event-stream`` show it at once."""
+        on_leave(request)  # before anything begins
         asked = await self.body(request, _start)
         *history, last = asked.messages()
         run = await self.service.start(
