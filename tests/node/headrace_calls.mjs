@@ -1,7 +1,8 @@
 // Makes calls with headrace.js, at once: a JSON list from stdin, the list of what came of them out.
-// A call is {name: "stream" | "start" | "cancel", args, leaveAfter?, throwAfter?, leaveSilent?, leaveRetry?}: the
-// numbers of events after which the stream is left, or its `onEvent` throws, and whether it is left
-// while nothing comes, or in the wait for the next try. In `open` is told how many of its requests it has left open in the end.
+// A call is {name: "stream" | "start" | "cancel", args} with, if it is to be left,
+//   leaveAfter, throwAfter: after how many events, or after how many its `onEvent` throws;
+//   leaveSilent, leaveRetry: while nothing comes, or in the wait before the next try.
+// Of each is told, as `open`, how many of its requests are left open in the end.
 import { text } from "node:stream/consumers";
 import * as headrace from "../../src/headrace/server/pages/headrace.js";
 

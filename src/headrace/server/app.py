@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from msgspec.structs import replace
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Router
@@ -33,8 +34,8 @@ from headrace.server.websocket import WebSockets
 
 _logger = logging.getLogger("headrace.server")
 
-CORS_HEADERS = ("authorization", "content-type", "last-event-id")
-"""What a page of an allowed origin may send."""
+CORS_HEADERS = ("*",)
+"""What a page of an allowed origin may send: SDKs add headers of their own, which mean nothing."""
 
 
 def app(
@@ -67,7 +68,7 @@ def app(
         ConfigurationError: a setting or token that makes no sense, no store of this URL.
     """
     found = checked_agents(agents)
-    settings = settings or Settings(**more)
+    settings = replace(settings or Settings(), **more)
     runtime = runtime or Runtime(store, agents=found, name="server", grace=settings.grace)
     users = tokens if isinstance(tokens, Users) else Users(tokens)
     return HeadraceApp(Service(runtime, found, users, settings))

@@ -64,6 +64,8 @@ class Users:
             check_name(user, "a user")
         except HeadraceError as error:
             raise ConfigurationError(f"{where} names no user.", hint=error.hint) from None
+        if ":" in user:
+            raise ConfigurationError(f"{where} has a user's name with a colon in it.")
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise ConfigurationError(
                 f"{where} has a token that is too short, or has characters that no header carries.",

@@ -100,7 +100,7 @@ class Service:
             run = await self.runtime.submit(
                 chosen,
                 input,
-                session=session,
+                session=None if session is None else session_of(user, session),
                 history=history,
                 idempotency_key=idempotency_key,
                 retract=retract,
@@ -211,6 +211,19 @@ class Service:
         for watcher in list(self._watchers):
             watcher.stop()
         self._teller.stop()
+
+
+def session_of(user: str, name: str) -> str:
+    """What a user's session is called in the store: each user has names of their own.
+
+    No user's name has a colon in it, so no two users' sessions can meet.
+    """
+    return f"{user}:{name}" if user else name
+
+
+def name_of(user: str, session: str | None) -> str | None:
+    """What the user calls it."""
+    return session.removeprefix(f"{user}:") if session and user else session
 
 
 def _variants(agents: Iterable[Agent], models: Iterable[str]) -> list[Agent]:

@@ -46,6 +46,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         max_message: Bytes of one WebSocket message from a client.
         ws_ping: Seconds between pings to a WebSocket; who answers none within as long again is
             dropped.
+        body_wait: Seconds that a request's body may take to come.
         keep_alive: Seconds of silence after which a stream says that it is still there.
         stuck: Seconds that a viewer may take nothing before its connection is given up.
         retry_ms: Milliseconds before a reader connects again, on average.
@@ -64,13 +65,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_body: int = MAX_BODY
     max_message: int = MAX_MESSAGE
     ws_ping: float = WS_PING
+    body_wait: float = BODY_WAIT
     keep_alive: float = KEEP_ALIVE
     stuck: float = STUCK
     retry_ms: int = RETRY_MS
     grace: float = GRACE
 
     def __post_init__(self) -> None:
-        bounds = "live_runs new_runs max_body max_message ws_ping keep_alive stuck"
+        bounds = "live_runs new_runs max_body max_message ws_ping body_wait keep_alive stuck"
         for name in bounds.split():
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"The server's {name} is more than 0.")

@@ -12,7 +12,6 @@ from starlette.routing import Route
 from headrace.protocols.ag_ui.encode import AGUIEncoder
 from headrace.protocols.ag_ui.request import read_request
 from headrace.protocols.table import FORMATS
-from headrace.server.bodies import body_of
 from headrace.server.routes.endpoint import Answer, Endpoint
 
 
@@ -25,7 +24,7 @@ class AGUI(Endpoint):
 
     async def run(self, request: Request) -> Answer:
         """Answer the thread's last message."""
-        asked = read_request(await body_of(request, self.service.settings.max_body))
+        asked = read_request(await self.raw(request))
         run = await self.service.start(
             self.user(request),
             asked.input,

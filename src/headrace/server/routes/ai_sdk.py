@@ -15,9 +15,9 @@ from headrace.protocols.ai_sdk.encode import AISDKEncoder
 from headrace.protocols.ai_sdk.request import parse
 from headrace.protocols.table import FORMATS
 from headrace.runs.stores.record import RunRecord
-from headrace.server.bodies import body_of
 from headrace.server.replies import nothing
 from headrace.server.routes.endpoint import Answer, Endpoint, flag
+from headrace.server.service import session_of
 
 
 class AISDK(Endpoint):
@@ -37,7 +37,7 @@ class AISDK(Endpoint):
 
     async def chat(self, request: Request) -> Answer:
         """Answer the page's last message."""
-        asked = parse(await body_of(request, self.service.settings.max_body))
+        asked = parse(await self.raw(request))
         run = await self.service.start(
             self.user(request),
             asked.input,
@@ -61,7 +61,7 @@ class AISDK(Endpoint):
     async def _live(self, user: str, chat_id: str) -> RunRecord | None:
         store = self.service.runtime.store
         try:
-            session = await store.session(chat_id)
+            session = await store.session(session_of(user, chat_id))
         except (SessionNotFound, InvalidId):
             return None
         if session.user != user or session.live_run is None:

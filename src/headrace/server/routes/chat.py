@@ -10,7 +10,7 @@ from starlette.routing import Route
 from headrace.protocols.simple import SimpleEncoder
 from headrace.protocols.table import FORMATS
 from headrace.runtime.handle import DetachedRun
-from headrace.server.bodies import bad_request, body_of, decoded
+from headrace.server.bodies import bad_request, decoded
 from headrace.server.routes.endpoint import LAST_EVENT_ID, Answer, Endpoint, cursor, on_leave
 
 
@@ -83,7 +83,7 @@ class Chat(Endpoint):
         in_address = Message(query.get("message", ""), query.get("agent"), query.get("session"))
         body = b""
         if request.method != "GET":
-            body = await body_of(request, self.service.settings.max_body)
+            body = await self.raw(request)
         if in_address.message or not body.strip():
             return in_address
         return decoded(body, _message)

@@ -51,7 +51,17 @@ class Endpoint:
             RequestRefused: it is none.
             InputTooLarge: it is too large.
         """
-        return decoded(await body_of(request, self.service.settings.max_body), decoder)
+        return decoded(await self.raw(request), decoder)
+
+    async def raw(self, request: Request) -> bytes:
+        """The body as it came.
+
+        Raises:
+            RequestRefused: it took too long to come, or its sender left.
+            InputTooLarge: it is too large.
+        """
+        settings = self.service.settings
+        return await body_of(request, settings.max_body, wait=settings.body_wait)
 
     async def show(
         self,
@@ -141,12 +151,18 @@ def cursor(text: str | None) -> int:
     Raises:
         RequestRefused: it is no whole number from 0.
     """
+    hint = "Give the id of the last event that you have seen, or 0 for none."
+    return number(text, "event's number", "invalid_cursor", hint)
+
+
+def number(text: str | None, what: str, code: str = "invalid_request", hint: str = "") -> int:
+    """A whole number from 0, as it is written in a header or an address; 0 for none.
+
+    Raises:
+        RequestRefused: it is none.
+    """
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()) or len(text) > 18:
-        raise bad_request(
-            "invalid_cursor",
-            f"{text[:80]!r} is no event's number.",
-            "Give the id of the last event that you have seen, or 0 for none.",
-        )
+        raise bad_request(code, f"{text[:80]!r} is no {what}.", hint or "Write a whole number.")
     return int(text)

@@ -21,7 +21,6 @@ from headrace.protocols.openai_chat.request import parse_request
 from headrace.protocols.openai_chat.whole import model_entry, models_list, whole_answer
 from headrace.protocols.table import FORMATS
 from headrace.runtime.handle import DetachedRun
-from headrace.server.bodies import body_of
 from headrace.server.replies import SECURITY, headers_of, json_of, nothing, status_of
 from headrace.server.routes.endpoint import Answer, Endpoint, on_leave
 from headrace.server.service import Service
@@ -62,7 +61,7 @@ class OpenAIChat(Endpoint):
     async def complete(self, request: Request) -> Answer:
         """One chat completion, streamed or whole."""
         on_leave(request)  # before anything begins
-        asked = parse_request(await body_of(request, self.service.settings.max_body))
+        asked = parse_request(await self.raw(request))
         agent, model = self._meant(asked.model)
         run = await self.service.start(
             self.user(request),

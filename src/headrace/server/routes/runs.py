@@ -14,9 +14,17 @@ from headrace.messages import File, Image, Message, Reasoning, Text, ToolCall, T
 from headrace.protocols.table import FORMATS, format_of
 from headrace.runs.stores.record import RunRecord, RunStatus
 from headrace.server.auth import TICKET_SECONDS
-from headrace.server.bodies import bad_request, body_of, decoded
+from headrace.server.bodies import bad_request, decoded
 from headrace.server.replies import reply
-from headrace.server.routes.endpoint import LAST_EVENT_ID, Answer, Endpoint, cursor, on_leave
+from headrace.server.routes.endpoint import (
+    LAST_EVENT_ID,
+    Answer,
+    Endpoint,
+    cursor,
+    number,
+    on_leave,
+)
+from headrace.server.service import name_of, session_of
 
 MOST_LISTED = 200
 """Runs of one list."""
@@ -112,7 +120,7 @@ class Listed(Struct, omit_defaults=True):
             record.created_at,
             record.last_seq,
             record.title,
-            record.session,
+            name_of(record.user, record.session),
             record.reason,
             record.ended_at,
             record.usage,
@@ -164,16 +172,16 @@ class Runs(Endpoint):
 
     async def list(self, request: Request) -> Answer:
         """A user's runs, newest first."""
-        query = request.query_params
-        status = query.get("status")
+        query, user = request.query_params, self.user(request)
+        named, status = query.get("session"), query.get("status")
         if status is not None and status not in get_args(RunStatus):
             known = ", ".join(get_args(RunStatus))
             raise bad_request("invalid_request", f"No run is {status[:80]!r}.", f"Known: {known}.")
         records = await self.service.runtime.store.runs(
-            user=self.user(request),
-            session=query.get("session"),
+            user=user,
+            session=session_of(user, named) if named else None,
             status=status,  # type: ignore[arg-type]
-            limit=min(cursor(query.get("limit")) or 50, MOST_LISTED),
+            limit=min(number(query.get("limit"), "limit") or 50, MOST_LISTED),
         )
         return reply({"runs": [Listed.of(record) for record in records]})
 
@@ -181,7 +189,8 @@ class Runs(Endpoint):
         """Where a run stands, folded from its log."""
         record = await self._record(request)
         state = await self.service.runtime.snapshot(record.id)
-        return reply(msgspec.structs.asdict(state) | {"live": state.status == "running"})
+        own = {"session": name_of(record.user, state.session), "live": state.status == "running"}
+        return reply(msgspec.structs.asdict(state) | own)
 
     async def events(self, request: Request) -> Answer:
         """A run's events, in any format, from any event on."""
@@ -193,7 +202,7 @@ class Runs(Endpoint):
     async def cancel(self, request: Request) -> Answer:
         """End a run; its terminal event."""
         record = await self._record(request)
-        body = await body_of(request, self.service.settings.max_body)
+        body = await self.raw(request)
         asked = decoded(body, _cancel) if body.strip() else Cancel()
         return reply(await self.service.runtime.cancel(record.id, asked.reason[:1000]))
 
