@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from headrace.agents.agent import Agent
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, UsageError
 from headrace.runs.stores.store import Store
 from headrace.runtime.runtime import Runtime
 from headrace.server.auth import Users
@@ -27,6 +27,7 @@ from headrace.server.routes.ai_sdk import AISDK
 from headrace.server.routes.chat import Chat
 from headrace.server.routes.endpoint import route_path
 from headrace.server.routes.openai_chat import OpenAIChat
+from headrace.server.routes.openapi import OpenAPI
 from headrace.server.routes.runs import Runs
 from headrace.server.service import Service, checked_agents
 from headrace.server.settings import Settings
@@ -36,6 +37,9 @@ _logger = logging.getLogger("headrace.server")
 
 CORS_HEADERS = ("*",)
 """What a page of an allowed origin may send: SDKs add headers of their own, which mean nothing."""
+
+HANDLERS = "starlette.exception_handlers"
+"""Where Starlette puts the exception handlers of an app for its routes."""
 
 
 def app(
@@ -99,8 +103,12 @@ class HeadraceApp:
 
     @asynccontextmanager
     async def lifespan(self, _: object = None) -> AsyncGenerator[None]:
-        """Open the runtime; at the end drain it. For the lifespan of an app that mounts this."""
-        await self._opened()
+        """Open the runtime; at the end drain it. For the lifespan of an app that mounts this.
+
+        Raises:
+            UsageError: it was drained before; its store is closed.
+        """
+        await self._begin()
         try:
             yield
         finally:
@@ -111,14 +119,16 @@ class HeadraceApp:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        # Who mounts this and forgets the lifespan has a server that works, too.
-        if not self._open:
-            await self._opened()
-        scope["app"] = self
+        # A copy, so that the middleware of a host finds its own `app` again; and without the
+        # host's exception handlers, which Starlette's routes would give our errors to.
+        scope = {**scope, "app": self, HANDLERS: ({}, {})}
         await self._entry(scope, receive, send)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            # Who mounts this and forgets the lifespan has a server that works, too.
+            if not self._open:
+                await self._opened()
             scope[USER] = self._guard.user(scope, route_path(scope))
             await self._router(scope, receive, send)
         except HeadraceError as error:
@@ -128,6 +138,14 @@ class HeadraceApp:
         except Exception:  # where the answer has begun, the HTTP server breaks it off at this
             _logger.exception("%s %r failed", scope.get("method", "WS"), scope["path"])
             await error_reply(UNEXPECTED)(scope, receive, send)
+
+    async def _begin(self) -> None:
+        if self.service.draining:
+            raise UsageError(
+                "This app was drained, and does not open again.",
+                hint="Make another: headrace.server.app(…).",
+            )
+        await self._opened()
 
     async def _opened(self) -> None:
         if self._opening is None:
@@ -141,7 +159,7 @@ class HeadraceApp:
         """The lifespan protocol (ASGI, lifespan 2.0)."""
         await receive()
         try:
-            await self._opened()
+            await self._begin()
         except Exception as error:
             _logger.exception("The server cannot start")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -154,5 +172,5 @@ class HeadraceApp:
 
 def routes_of(service: Service) -> list[BaseRoute]:
     """Every address of the server."""
-    endpoints = (Runs, Chat, AISDK, AGUI, OpenAIChat, About, WebSockets)
+    endpoints = (Runs, Chat, AISDK, AGUI, OpenAIChat, About, OpenAPI, WebSockets)
     return [route for endpoint in endpoints for route in endpoint(service).routes()]

@@ -1,14 +1,14 @@
-"""The OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1): made from the table of
-operations and the very types by which bodies are decoded.
+"""The OpenAPI 3.1 document, from the table of operations and the types by which bodies are decoded.
 
-OpenAPI has no word for a stream of events before 3.2, so a stream is a string; ``x-data`` has the
-schemas of what is in its ``data`` lines, and text says the rest.
+See https://spec.openapis.org/oas/v3.1.1. OpenAPI has no word for a stream of events before 3.2, so
+a stream is a string; ``x-data`` has the schemas of what is in its ``data`` lines, and text says the
+rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -176,29 +176,91 @@ def _refusal(status: int, schema: str) -> Schema:
 
 def _schemas() -> Schema:
     """All of the document's schemas, by name."""
-    found = _components(_plain, Event=AnyEvent, Frame=Frame, Run=runs.Listed, State=RunState)
-    found |= _components(_plain, **{type.__name__: type for type in _BODIES})
-    others = {
-        "Chat": chat.Message,
-        "AISDK": ai_sdk._Body,
-        "AGUI": ag_ui._Input,
-        "OpenAI": openai_chat._Body,
-    }
-    for prefix, type in others.items():
-        found |= _components(partial(_prefixed, prefix), body=type)
-    # A socket's messages hold what the rest of the document has: those keep their names.
-    known = frozenset(found)
-    return {
-        **_components(lambda name: name if name in known else f"WS{name}", WSAsked=Asked),
-        **_components(lambda name: name if name in known else f"WS{name}", WSTold=Told),
-        **found,
-        **_TOLD,
-    }
+    found = _components(_same, AnyEvent, RunState, runs.Listed, Frame, union="Event")
+    found |= _components(_asked, runs.StartRun, runs.Cancel, runs.Input, runs.Decision)
+    for prefix, body in _OF_OTHERS.items():
+        found |= _components(partial(_prefixed, prefix), body)
+    # What a socket's messages have in common with the rest keeps its name.
+    over_sockets = partial(_prefixed, "WS", but=frozenset(found))
+    asked = _components(over_sockets, Asked, union="WSAsked")
+    told = _components(over_sockets, Told, union="WSTold")
+    return asked | told | found | _TOLD
 
 
-_BODIES = (runs.StartRun, runs.Cancel, runs.Input, runs.Decision)
+_OF_OTHERS = {
+    "Chat": chat.Message,
+    "AISDK": ai_sdk._Body,
+    "AGUI": ag_ui._Input,
+    "OpenAI": openai_chat._Body,
+}
+"""The bodies that other clients send, each with what its types' names begin with here."""
 
 
-def _plain(name: str) -> str:
-    """A type's own name; `Input` is an event, and what is posted to bring it about another one."""
-    return f"{name}Request" if name == "Input" else name
+def _same(name: str) -> str:
+    return name
+
+
+def _asked(name: str) -> str:
+    return "InputRequest" if name == "Input" else name  # there is an event of this name
+
+
+def _prefixed(prefix: str, name: str, *, but: frozenset[str] = frozenset()) -> str:
+    return name if name in but else prefix + name.lstrip("_")
+
+
+def _components(named: Callable[[str], str], *types: Any, union: str = "") -> dict[str, Schema]:
+    """The schemas of types and of all that they are made of.
+
+    Args:
+        named: Gives a type's name in the document.
+        types: Structs; the first may be a union of some.
+        union: The name of that union.
+    """
+    (first, *_), parts = msgspec.json.schema_components(
+        types, schema_hook=_anything, ref_template=REF + "{name}"
+    )
+    found = {named(name): _renamed(schema, named) for name, schema in parts.items()}
+    for name, schema in found.items():
+        schema["title"] = name
+    return {**found, union: _renamed(first, named)} if union else found
+
+
+def _anything(_: type) -> Schema:
+    return {"description": "Any value."}
+
+
+def _renamed(value: Any, named: Callable[[str], str]) -> Any:
+    """The schema with its references as the document has them."""
+    if isinstance(value, dict):
+        return {key: _renamed(item, named) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, named) for item in value]
+    if isinstance(value, str) and value.startswith(REF):
+        return REF + named(value.removeprefix(REF))
+    return value
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+_STRING: Schema = {"type": "string"}
+_COUNT: Schema = {"type": "integer"}
+_YES: Schema = {"type": "boolean"}
+
+_TOLD: dict[str, Schema] = {
+    "Refusal": _object(code=_STRING, message=_STRING, hint=_STRING),
+    "OpenAIError": _object(
+        error=_object(message=_STRING, type=_STRING, param={"type": "null"}, code=_STRING)
+    ),
+    "Failure": _object(code=_STRING, message=_STRING, hint=_STRING, retryable=_YES),
+    "Started": _object(run_id=_STRING, created=_YES, events=_STRING),
+    "Named": _object(run_id=_STRING),
+    "RunList": _object(runs={"type": "array", "items": ref("Listed")}),
+    "Snapshot": {"allOf": [ref("RunState"), _object(live=_YES)]},
+    "Ticket": _object(ticket=_STRING, expires_in=_COUNT),
+    "Model": _object(id=_STRING, object=_STRING, created=_COUNT, owned_by=_STRING),
+    "ModelList": _object(object=_STRING, data={"type": "array", "items": ref("Model")}),
+    "Health": _object(status={"enum": ["ok", "draining"]}, live_runs=_COUNT, viewers=_COUNT),
+}
+"""What the server says that is no type of its own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from headrace.protocols.table import FORMATS
 
@@ -33,7 +33,7 @@ class Parameter(Struct, frozen=True):
 
     name: str
     description: str
-    schema: Schema = {"type": "string"}
+    schema: Schema = field(default_factory=lambda: {"type": "string"})
     place: Literal["query", "header", "path"] = "query"
 
 

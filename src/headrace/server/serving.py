@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from headrace.agents.agent import Agent
 from headrace.errors import ConfigurationError
 from headrace.runs.stores.store import Store
+from headrace.runs.stores.table import default_store
 from headrace.server.app import HeadraceApp, app
 from headrace.server.auth import Users, read_tokens
 from headrace.server.banner import banner
@@ -104,15 +105,14 @@ async def _serve(  # long: every choice of an operator comes together here
         settings = replace(settings, allow_hosts=OWN_NAMES)
     for agent in agents:
         agent.model  # noqa: B018  # a model or key that is missing is told now, not to a client
-    if store is None:
-        from headrace.runs.stores.table import default_store
-
-        store = default_store()
-    headrace_app = app(agents, store=store, tokens=users, settings=settings)
+    own = default_store() if store is None else None
+    headrace_app = app(agents, store=own or store, tokens=users, settings=settings)
     listening = listen(host, port)
     address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
     show(banner(headrace_app.service, address, why))
     await Program(headrace_app).serve(sockets=[listening])
+    if own is not None:
+        await own.close()
 
 
 class Program(uvicorn.Server):
