@@ -68,7 +68,7 @@ class Viewer(asyncio.Protocol):
     def _begin(self, data: bytes) -> None:
         self.began = True
         if not data.startswith(b"HTTP/1.1 200"):
-            self.board.refused = data[:300].decode("latin-1")
+            self.board.refused = data.split(b"\r\n", 1)[0][:300].decode("latin-1")
 
     def _look(self, data: bytes) -> None:
         """How late the first chunk of these bytes is: of several it is the oldest."""

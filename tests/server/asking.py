@@ -157,7 +157,7 @@ async def raw_answer(reader: asyncio.StreamReader) -> Answer:
 def addresses(served: Served) -> list[tuple[str, str]]:
     """Method and path pattern of everything that the server answers, ``HEAD`` left out."""
     return [
-        (method, route.path)
+        (method, route.path_format)
         for route in routes_of(served.app.service)
         if isinstance(route, Route)
         for method in sorted((route.methods or set()) - {"HEAD"})

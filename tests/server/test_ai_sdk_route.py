@@ -141,9 +141,6 @@ async def test_a_chat_goes_on_with_what_the_page_has(browser: Browser) -> None:
         other = await browser.open(server.url, messages=seen["messages"][2:])
         await other.sends("Really?")
         assert heard(agent, 2) == [("user", "Sure?"), ("assistant", "Yes."), ("user", "Really?")]
-        session = await server.runtime.store.session(CHAT)
-        assert [message.text for message in session.messages][-1] == "Who knows."
-        assert len(session.messages) == 4
 
 
 @pytest.mark.parametrize("kept", ["the question", "half of the answer"])
@@ -224,10 +221,8 @@ async def test_a_question_is_changed(browser: Browser) -> None:
         first = await page.sends("2+2?")
         await page.sends("Sure?")
         seen = await page.sends("3+3?", messageId=first["messages"][0]["id"])
-        session = await server.runtime.store.session(CHAT)
     assert seen["said"] == [["user", "3+3?"], ["assistant", "Six."]]
     assert heard(agent, 2) == [("user", "3+3?")]
-    assert [message.text for message in session.messages] == ["3+3?", "Six."]
 
 
 async def test_a_new_message_ends_the_answer_that_goes_on(browser: Browser) -> None:
@@ -285,22 +280,22 @@ async def test_stop_ends_the_run_where_the_page_asks_for_that(browser: Browser) 
     assert (seen["status"], seen["said"][-1][1]) == ("ready", "One ")
 
 
-async def test_another_users_chat_is_none_of_ours(browser: Browser) -> None:
+async def test_another_users_chat_is_another_chat(browser: Browser) -> None:
+    """Though both are called the same: it is neither resumed nor replaced."""
     gate = Gate()
     tokens = {"ann": "anns-token-0123456789", "bob": "bobs-token-0123456789"}
-    async with serving([bot(Step(text=["One ", gate]))], tokens=tokens) as server:
+    agent = bot(Step(text=["One ", gate, "two."]), Step(text="Hi, Bob."))
+    async with serving([agent], tokens=tokens) as server:
         ann = await browser.open(server.url, token=tokens["ann"])
         await ann.begin("sendMessage", {"text": "Count"})
         await ann.says("One ")
         bob = await browser.open(server.url, token=tokens["bob"])
         seen = await bob.resumes()
         assert (seen["messages"], seen["asked"][0][2]) == ([], 204)
-        seen = await bob.sends("Hello?")
-        assert (seen["status"], seen["asked"][1][2]) == ("error", 404)
-        assert json.loads(seen["error"])["code"] == "session_not_found"
-        assert len(server.runtime.live) == 1
+        assert (await bob.sends("Hello?"))["said"][-1] == ["assistant", "Hi, Bob."]
+        assert heard(agent, 1) == [("user", "Hello?")]
         gate.open()
-        assert (await ann.settled())["said"][-1] == ["assistant", "One "]
+        assert (await ann.settled())["said"][-1] == ["assistant", "One two."]
 
 
 async def test_what_is_refused_is_the_pages_error(browser: Browser) -> None:
@@ -308,7 +303,7 @@ async def test_what_is_refused_is_the_pages_error(browser: Browser) -> None:
     async with serving([bot(Step(text="Hello."))], tokens={"ann": token}, new_runs=1) as server:
         for page, text, status, code in (
             (await browser.open(server.url), "Hi", 401, "unauthorized"),
-            (await browser.open(server.url, token=token), "", 400, "usage_error"),
+            (await browser.open(server.url, token=token), "", 400, "usage"),
             (await browser.open(server.url, "?agent=no", token=token), "Hi", 400, "agent_unknown"),
             (await browser.open(server.url, token=token, id="\n"), "Hi", 400, "invalid_id"),
         ):

@@ -330,7 +330,7 @@ _OTHERS = (
         description="`model` names an agent, or agent@model. Tools run on the server.",
         parameters=(_LEAVE,),
         body=ref("OpenAIBody"),
-        example={"model": "{agent}", "messages": [{"role": "user", "content": "Hello"}]},
+        example={"model": "assistant", "messages": [{"role": "user", "content": "Hello"}]},
         answers={
             200: Answer(
                 "A `chat.completion`, or with `stream` its chunks, then `[DONE]`.",

@@ -32,7 +32,7 @@ class AISDK(Endpoint):
         """The table."""
         return [
             Route("/api/chat", self.chat, methods=["POST"]),
-            Route("/api/chat/{chat_id}/stream", self.resume, methods=["GET"]),
+            Route("/api/chat/{chat_id:path}/stream", self.resume, methods=["GET"]),
         ]
 
     async def chat(self, request: Request) -> Answer:
