@@ -112,7 +112,7 @@ async def test_another_name_in_host_is_refused_unless_it_is_allowed(folder: Path
         (("served_here:nothing",), "is no Agent"),
         (("served_here",), "names no agent"),
         (("--model", "nobody"), "Unknown"),
-        (("--tokens", "gone.txt"), "cannot be read"),
+        (("--tokens", "gone.txt"), "file of tokens"),
         (("--store", "xml:"), "means no store"),
     ],
 )

@@ -210,6 +210,20 @@ async def test_a_failure_of_the_socket_itself_closes_with_1011() -> None:
     assert leftovers() == []
 
 
+async def test_a_client_that_leaves_within_the_handshake_is_no_failure() -> None:
+    service = app([speaker()]).service
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        raise OSError
+
+    await Socket(service, "", receive, send).run()
+    assert service.watchers == 0
+    assert leftovers() == []
+
+
 async def test_the_drain_closes_every_socket_with_1001() -> None:
     model, _ = held("One ")
     async with serving([Agent("bot", model)]) as server:

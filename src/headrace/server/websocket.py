@@ -114,7 +114,10 @@ class Socket:
     async def run(self) -> None:
         """Accept, and serve until the client leaves or the socket is closed."""
         await self._receive()  # websocket.connect
-        await self._send({"type": "websocket.accept"})
+        try:
+            await self._send({"type": "websocket.accept"})
+        except OSError:
+            return  # left already
         worker = self._loop.create_task(self._work(), name="websocket")
         self._service.watch("", self)  # so that it is told to stop, with runs or without
         self._look()
