@@ -34,6 +34,9 @@ DRAINING = RequestRefused(
 LAST_WORD = 1.0
 """Seconds for the last bytes of a stream whose server stops."""
 
+CATCHING_UP = 16 * 1024
+"""Bytes of a slice from which on others get their turn before the next one."""
+
 _TERMINAL = frozenset(TERMINAL)
 _logger = logging.getLogger("headrace.server")
 
@@ -155,6 +158,8 @@ class RunStream:
                         return
                     if slice.data:
                         await self._send(send, slice.data)
+                    if len(slice.data) > CATCHING_UP:  # until the socket is full, nothing waits
+                        await asyncio.sleep(0)
         except HeadraceError as error:
             await self._break_off(send, error, told=True)
             return
