@@ -147,6 +147,8 @@ class Pacer:
         connections = self.slots[slot]
         chunk = self.before + b"%0*d" % (bodies.STAMP_DIGITS, int(due * 1e6)) + self.after
         for connection in connections:
+            if connection.closed:
+                continue
             connection.transport.write(chunk)
             connection.left -= 1
             if connection.left <= 0:

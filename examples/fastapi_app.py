@@ -3,7 +3,7 @@
     python examples/fastapi_app.py
 
     curl http://127.0.0.1:8000/hello
-    curl -N http://127.0.0.1:8000/ai/chat/stream -d '{"message": "How does Headrace cancel a run?"}'
+    curl -N http://127.0.0.1:8000/ai/chat/stream --json '{"message": "What is 6 times 7?"}'
 
 http://127.0.0.1:8000/ai/ is the page; the docs of the application's own routes are at ``/docs``.
 """

@@ -2,9 +2,10 @@
 
     python examples/plain_text_endpoint.py
 
-    curl -N http://127.0.0.1:8000/chat/stream -H 'content-type: application/json' \
-        -d '{"message": "How does Headrace cancel a run?"}'
-    curl -N -D - http://127.0.0.1:8000/ai/chat/stream -d '{"message": "What is 6 times 7?"}'
+    curl -N http://127.0.0.1:8000/chat/stream --json '{"message": "What is 6 times 7?"}'
+    curl -N http://127.0.0.1:8000/ai/chat/stream --json '{"message": "What is 6 times 7?"}'
+
+Both answer the same; below is why only the second survives that its reader reloads the page.
 """
 
 from __future__ import annotations

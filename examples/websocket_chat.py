@@ -36,7 +36,7 @@ class Screen:
     def show(self, ref: str, event: dict[str, Any]) -> None:
         """Print what an event of a run means for a reader of its text."""
         match event:
-            case {"type": "token", "content": text}:
+            case {"type": "token", "content": text} if not event.get("agent"):  # the answer's own
                 self.write(ref, text)
             case {"type": "retract"}:
                 self.write(ref, "\n(The model broke off. What it said does not count.)\n")

@@ -242,6 +242,7 @@ async def test_what_is_refused_is_the_clients_error(talks: Talks) -> None:
             ({"token": TOKEN}, "", 400, "usage"),
             ({"token": TOKEN, "query": "?agent=no"}, "Hi", 400, "agent_unknown"),
             ({"token": TOKEN, "thread": " "}, "Hi", 400, "invalid_id"),
+            ({"token": TOKEN, "query": "?on_leave=x"}, "Hi", 400, "invalid_request"),
             ({"token": TOKEN}, "Hi", 200, None),
             ({"token": TOKEN}, "Again", 429, "too_many_new_runs"),
         ):

@@ -19,6 +19,7 @@ from tests.server.serving import PATIENCE, Served, no_viewers, serving, until
 from tests.support.cutting_proxy import CuttingProxy
 
 CHAT = "chat_1"
+WRONG = "invalid_request"
 
 
 class Page:
@@ -306,6 +307,7 @@ async def test_what_is_refused_is_the_pages_error(browser: Browser) -> None:
             (await browser.open(server.url, token=token), "", 400, "usage"),
             (await browser.open(server.url, "?agent=no", token=token), "Hi", 400, "agent_unknown"),
             (await browser.open(server.url, token=token, id="\n"), "Hi", 400, "invalid_id"),
+            (await browser.open(server.url, "?on_leave=x", token=token), "Hi", 400, WRONG),
         ):
             seen = await page.sends(text)
             assert (seen["status"], seen["asked"][-1][2]) == ("error", status), seen

@@ -102,6 +102,7 @@ async def test_the_routes_work_below_the_prefix(make: Make) -> None:
         answer = await ask("GET", "/api/chat/stream?message=Hi")
         assert b"event: token\ndata: Hello\n\n" in answer.body
         assert (await ask("GET", "/v1/models")).json["data"][0]["id"] == "bot"
+        assert (await ask("GET", "/openapi.json")).json["servers"] == [{"url": "/ai"}]
 
 
 async def test_the_host_keeps_its_own_routes_and_errors() -> None:

@@ -437,7 +437,9 @@ async def test_a_silent_connection_is_lost_after_45_seconds() -> None:
 async def test_leaving_closes_the_connection_and_cancels_nothing() -> None:
     async with Loopback(stream(frames(story()[:4]), end=STALL)) as server:
         url = f"{server.origin}/v1/runs/run_x/events"
-        at_once, silent = await made(call(url, {}, leaveAfter=4), call(url, {}, leaveSilent=True))
+        at_once, silent = await made(
+            call(url, {}, leaveAfter=4), call(url, {"silence": 10**6}, leaveSilent=True)
+        )
         await server.closed(0)
         await server.closed(1)
         assert len(server.requests) == 2

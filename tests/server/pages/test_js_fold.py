@@ -85,6 +85,7 @@ async def test_it_folds_as_the_server_does() -> None:
         *collected(logs(ended=False), 40),
         *map(join_deltas, collected(logs(), 40)),
         *collected(RETRACTS.map(written), 120),
+        *[written([("t", "a", 0, ""), ("c", "b", 0, ""), ("r", "", n, "")]) for n in range(6)],
         *collected(st.lists(EVENTS, max_size=25).map(numbered), 200),
     ]
     kinds = {type(event) for log in inputs for event in log}

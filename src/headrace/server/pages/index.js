@@ -21,10 +21,14 @@ async function follow(url, question) {
   busy(true, "Waiting for the first token …");
   show({ text: "", reasoning: "", tools: [], status: "running" });
   try {
+    const body = question === undefined ? undefined : { input: question };
     const state = await stream(url, {
-      ...{ token, signal, body: question === undefined ? undefined : { input: question } },
+      token,
+      signal,
+      body,
       onOpen: ({ runId, resumed }) => {
         name(runId);
+        $("stop").disabled = false; // now there is something to stop
         if (resumed) say("");
       },
       onRetry: () => say("The connection was lost. Trying again …"),
@@ -73,7 +77,7 @@ function say(text) {
 
 function busy(live, text) {
   $("send").disabled = live;
-  $("stop").disabled = !live;
+  $("stop").disabled = true;
   $("answer").setAttribute("aria-busy", live); // read out once, when it is whole
   if (text !== undefined) say(text);
 }

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from headrace.protocols.ag_ui.encode import AGUIEncoder
 from headrace.protocols.ag_ui.request import read_request
 from headrace.protocols.table import FORMATS
-from headrace.server.routes.endpoint import Answer, Endpoint
+from headrace.server.routes.endpoint import Answer, Endpoint, on_leave
 
 
 class AGUI(Endpoint):
@@ -24,6 +24,7 @@ class AGUI(Endpoint):
 
     async def run(self, request: Request) -> Answer:
         """Answer the thread's last message."""
+        on_leave(request)  # before anything begins
         asked = read_request(await self.raw(request))
         run = await self.service.start(
             self.user(request),

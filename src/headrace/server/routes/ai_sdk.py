@@ -16,7 +16,7 @@ from headrace.protocols.ai_sdk.request import parse
 from headrace.protocols.table import FORMATS
 from headrace.runs.stores.record import RunRecord
 from headrace.server.replies import nothing
-from headrace.server.routes.endpoint import Answer, Endpoint, flag
+from headrace.server.routes.endpoint import Answer, Endpoint, flag, on_leave
 from headrace.server.service import session_of
 
 
@@ -37,6 +37,7 @@ class AISDK(Endpoint):
 
     async def chat(self, request: Request) -> Answer:
         """Answer the page's last message."""
+        on_leave(request)  # before anything begins
         asked = parse(await self.raw(request))
         run = await self.service.start(
             self.user(request),
