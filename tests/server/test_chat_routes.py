@@ -17,8 +17,11 @@ from headrace.protocols.plain import INTERRUPTED
 from headrace.testing import Gate, ScriptedModel, Step
 from headrace.wire.sse_decoder import SSEEvent
 from tests.promises.story import NEWS, PIECES, QUESTION, held, research, search
+from tests.server.curl import curl
 from tests.server.reading import asked, reading
 from tests.server.serving import PATIENCE, Served, no_viewers, serving, until
+from tests.support.chromium import chromium_page
+from tests.support.cutting_proxy import CuttingProxy
 
 SIMPLE = [("POST", "/chat/sse"), ("POST", "/api/chat/stream"), ("GET", "/api/chat/stream")]
 
@@ -314,3 +317,51 @@ async def test_leaving_cancels_only_where_that_was_asked_for(path: str, leave: s
             gate.open()
         end = await end_of(server)
         assert isinstance(end, e.Complete if leave == "stay" else e.Cancelled)
+
+
+SOURCE = """(url) => {
+  window.told = { text: "", ids: [], opens: 0, done: 0, closed: false };
+  const source = new EventSource(url);
+  source.onopen = () => { told.opens += 1; };
+  source.onerror = () => { told.closed = source.readyState === EventSource.CLOSED; };
+  source.addEventListener("token", ({ data, lastEventId }) => {
+    told.text += data;
+    told.ids.push(lastEventId);
+  });
+  source.addEventListener("done", () => { told.done += 1; });
+}"""
+
+
+@pytest.mark.slow
+async def test_a_browsers_event_source_goes_on_by_itself_and_asks_once() -> None:
+    """It is cut in mid-answer, comes again, and once more at the end, when a 204 sends it away."""
+    gate = Gate()
+    agent = bot(Step(text=["Eins\n", "無理 ", gate, "drei 😀"]))
+    async with (
+        serving([agent], retry_ms=20) as server,
+        CuttingProxy(server.url) as proxy,
+        chromium_page() as page,
+    ):
+        await page.goto(f"{proxy.url}/")
+        await page.value(f"({SOURCE})('/api/chat/stream?message=Count')")
+        await page.until("told.text.endsWith('無理 ')")
+        assert proxy.cut() == 1
+        await page.until("told.opens === 2")
+        gate.open()
+        await page.until("told.closed")
+        told = await page.value("told")
+        assert len(await server.runtime.store.runs()) == 1
+    assert (told["text"], told["done"]) == ("Eins\n無理 drei 😀", 1)
+    assert len(set(told["ids"])) == len(told["ids"])
+    assert isinstance(agent.model, ScriptedModel)
+    assert len(agent.model.requests) == 1
+
+
+async def test_curl_says_that_an_answer_is_not_whole() -> None:
+    """18 is its exit code for a body without its end (CURLE_PARTIAL_FILE)."""
+    agent = bot(Step(text="Whole."), Step(text="Half", finish_reason=None))
+    async with serving([agent]) as server:
+        for said, code in (("Whole.", 0), ("Half" + INTERRUPTED, 18)):
+            address = f"{server.url}/chat/stream"
+            out, told = await curl("--json", '{"message": "Go"}', address)
+            assert (out.decode(), told) == (said, code)

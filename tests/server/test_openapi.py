@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from headrace.server.openapi import document
 from headrace.server.operations import JSON, OPERATIONS, SSE, Operation
 from headrace.testing import Gate
 from headrace.wire.sse_decoder import SSEDecoder
+from tests.docs.pages import ROOT
 from tests.promises.story import researcher
 from tests.server.asking import ALICE, MISSING, TOKENS, Answer, asking, path_of, speaker, waiter
 from tests.server.serving import serving
@@ -79,6 +81,18 @@ def test_the_document_is_valid(users: bool) -> None:
 
 def test_it_has_the_routes_that_there_are_and_no_others() -> None:
     assert told(DOCUMENT) == addresses(routes_of(app([speaker()]).service))
+
+
+def unnamed(page: str) -> set[str]:
+    """Paths of the document that a page of the documentation does not name."""
+    paths = {path.replace("run_id", "id").replace("chat_id", "id") for path in DOCUMENT["paths"]}
+    return {path for path in paths if not re.search(rf"{re.escape(path)}[`?]", page)}
+
+
+def test_the_documentation_names_every_route() -> None:
+    page = (ROOT / "docs" / "server.md").read_text("utf-8")
+    assert unnamed(page) == set()
+    assert unnamed(page.replace("`POST /v1/tickets`", "")) == {"/v1/tickets"}
 
 
 def test_a_route_that_is_forgotten_is_found() -> None:

@@ -47,7 +47,7 @@ def numbered(events: Log) -> Log:
     """Any events as a log; counts that JavaScript's numbers can add exactly."""
     log = list[Event]()
     for seq, event in enumerate(events, start=1):
-        if isinstance(event, e.StepEnd):
+        if isinstance(event, e.StepEnd | e.Complete | e.Error | e.Cancelled) and event.usage:
             event = replace(event, usage=Usage(seq, 2, 3, 4, event.usage.exact))
         log.append(replace(event, seq=seq))
     return log

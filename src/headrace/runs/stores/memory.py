@@ -51,6 +51,9 @@ class MemoryStore:
         self._sessions = MemorySessions(self._room)
         self._signals = MemorySignals(self._room)
 
+    def __repr__(self) -> str:
+        return "MemoryStore()"
+
     # Logs ---------------------------------------------------------------------------------
 
     async def create(self, record: RunRecord) -> RunRecord:

@@ -25,6 +25,7 @@ from headrace.server.routes.endpoint import (
     on_leave,
 )
 from headrace.server.service import name_of, session_of
+from headrace.usage import Usage
 
 MOST_LISTED = 200
 """Runs of one list."""
@@ -107,7 +108,7 @@ class Listed(Struct, omit_defaults=True):
     session: str | None = None
     reason: str = ""
     ended_at: float | None = None
-    usage: object = None
+    usage: Usage | None = None
 
     @classmethod
     def of(cls, record: RunRecord) -> Listed:
