@@ -19,6 +19,7 @@ bytes, measured in the same rounds. Absolute figures depend on the machine and o
 doing. A replay server in a process of its own sends pre-rendered chat.completions streams over
 loopback, one HTTP chunk for each event; server and client are kept on different cores where the
 system can do that. The programs take turns, and figures are medians over the rounds ({rounds}).
+Of the server it is the server's own CPU time that is measured, beside a floor of its own.
 
 """
 REPRODUCE = """\
@@ -29,8 +30,8 @@ installs each peer into an environment of its own under `.bench/` the first time
 there to get that peer's newest version. `python -m bench.run --quick` takes a minute, measures
 Headrace alone and leaves this page as it is; `--only NAME`, `--sections` and `--no-peers` narrow
 it. The programs are in `bench/`: `replay_server.py`, `floor.py`, `ours.py`, `peers/`, and for other
-wires `wire_bodies.py`, `wire_floor.py`, `wire_adapter.py`; `store.py` and `viewers.py` run by
-themselves, too.
+wires `wire_bodies.py`, `wire_floor.py`, `wire_adapter.py`; for the server `server.py` and
+`server_*.py`; `store.py` and `viewers.py` run by themselves, too.
 """
 
 

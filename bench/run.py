@@ -84,7 +84,8 @@ def main() -> int:
     whole = not options.quick and not options.only and options.sections == [*EVERY]
     if out := options.out or (PAGE if whole else None):
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(report.page(done, chosen, plan.rounds), encoding="utf-8")
+        measured = (*chosen, *(server.programs(plan) if "server" in options.sections else ()))
+        out.write_text(report.page(done, measured, plan.rounds), encoding="utf-8")
         print(f"Written to {out}.")
     passed = all(check.passed for section in done for check in section.checks)
     return 1 if options.strict and not passed else 0

@@ -12,7 +12,7 @@ from bench.server_scenarios import RATE, VIEWERS, Case, Size
 
 SERVER = ("uvicorn", "httptools", "starlette")
 FLOOR = Row("bare ASGI", "bench.server_floor", packages=SERVER)
-MEMORY = Row("headrace, in memory", "bench.server_ours", "memory:", packages=("headrace",))
+MEMORY = Row("headrace, in memory", "bench.server_ours", "memory:")
 SQLITE = Row("headrace, SQLite", "bench.server_ours", "sqlite:///FOLDER/bench.db")
 PEERS = (
     Row(
@@ -74,6 +74,11 @@ def failures(found: Samples) -> list[str]:
     """One line for each case that failed, with its last error."""
     errors = [(c, [r["error"] for r in results if "error" in r]) for c, results in found.items()]
     return [f"{case.row.name}{case.name}: {told[-1]}" for case, told in errors if told]
+
+
+def programs(plan: Plan) -> tuple[Row, ...]:
+    """What else than the plan's programs is measured here."""
+    return (FLOOR, *(PEERS if plan.peers() else ()))
 
 
 def section(plan: Plan, size: Size) -> Section:

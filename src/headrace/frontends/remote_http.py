@@ -6,18 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from time import time
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
-from yarl import URL
 
 from headrace.errors import HeadraceError, InvalidResponse
 from headrace.frontends.remote_address import check_token, server_address
 from headrace.frontends.remote_errors import no_connection, refusal
 from headrace.providers.http_body import BROKEN, arrived, unread
 from headrace.providers.http_session import session
-from headrace.providers.loopback import is_loopback
+from headrace.providers.loopback import proxy_for
 from headrace.providers.secret import Secret
 
 CONNECT = 10.0
@@ -124,7 +122,7 @@ class Server:
                 data=body,
                 headers=self._all_headers(headers, body),
                 allow_redirects=False,
-                proxy=_proxy_for(url),
+                proxy=proxy_for(url.scheme, url.host or ""),
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=CONNECT, sock_connect=CONNECT, sock_read=gap
                 ),
@@ -201,10 +199,3 @@ async def _some_of(answer: aiohttp.ClientResponse) -> bytes:
     except TimeoutError:
         pass
     return bytes(got)
-
-
-def _proxy_for(url: URL) -> str | None:
-    host = url.host or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    return getproxies().get(url.scheme)

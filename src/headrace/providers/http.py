@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from time import time
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -26,7 +25,7 @@ from headrace.providers.failures import MAX_ERROR_BODY, Failures
 from headrace.providers.http_body import BROKEN, arrived, unread
 from headrace.providers.http_errors import connection_error
 from headrace.providers.http_session import session
-from headrace.providers.loopback import is_loopback
+from headrace.providers.loopback import proxy_for
 from headrace.providers.secret import Secret, fits_header
 from headrace.providers.tap import current_tap, tapped
 
@@ -174,7 +173,7 @@ class Endpoint:
                 data=body or None,
                 headers=self._all_headers(token),
                 allow_redirects=False,
-                proxy=_proxy_for(url),
+                proxy=proxy_for(url.scheme, url.host or ""),
                 timeout=aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect),
             )
         except asyncio.CancelledError as cancelled:
@@ -311,10 +310,3 @@ def _checked_url(base_url: str, provider: str) -> URL:
             f"{provider}: base_url holds a user or a password.", hint="Use api_key or headers."
         )
     return url
-
-
-def _proxy_for(url: URL) -> str | None:
-    host = url.host or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    return getproxies().get(url.scheme)

@@ -1,4 +1,4 @@
-"""Which hosts are this machine itself."""
+"""Which hosts are this machine itself, and which proxy stands before the others."""
 
 from __future__ import annotations
 
@@ -15,3 +15,12 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def proxy_for(scheme: str, host: str) -> str | None:
+    """The proxy of the environment (``HTTPS_PROXY``, ``NO_PROXY``); none for this machine itself."""
+    from urllib.request import getproxies, proxy_bypass
+
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    return getproxies().get(scheme)
