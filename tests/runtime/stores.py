@@ -39,9 +39,11 @@ class MoodyStore(MemoryStore):
         expected_last_seq: int,
         events: Sequence[Event],
         said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
     ) -> None:
         await self._mood()
-        await super().end(run_id, expected_last_seq, events, said)
+        await super().end(run_id, expected_last_seq, events, said, instead=instead)
 
     async def _mood(self) -> None:
         await self.open.wait()

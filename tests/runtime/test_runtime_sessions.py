@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace import Agent, RunCancelled, RunFailed
-from headrace.errors import SessionBusy, SessionNotFound, UsageError
+from headrace.errors import SessionBusy, SessionNotFound
 from headrace.messages import Message
 from headrace.runs.stores.store import Store
 from headrace.runtime import Runtime
@@ -133,7 +133,7 @@ async def test_a_history_that_is_given_stands_in_place_of_the_sessions(store: St
         edited = [Message.user("edited"), Message.assistant("so")]
         await (await runtime.submit(agent, "x", session="s", history=edited)).result()
     assert model.requests[1].messages == (*edited, Message.user("x"))
-    assert [text for _, text in await texts(store, "s")] == ["first", "One", "x", "Two"]
+    assert [text for _, text in await texts(store, "s")] == ["edited", "so", "x", "Two"]
 
 
 async def test_an_empty_history_begins_anew(store: Store) -> None:

@@ -46,9 +46,8 @@ CARRIED = {
     # the protocols that do not carry all of it
     "plain": (),
     "simple": ("finish_reason", "usage", "calls", "results"),
-    "openai": ("finish_reason", "calls", "results", "reasoning"),
 }
-"""The fields of `Seen` that each has; ``openai`` tells the usage only where that is asked for."""
+"""The fields of `Seen` that each has."""
 
 
 def usage_of(told: Json) -> tuple[int, int, int, int]:

@@ -71,7 +71,7 @@ async def running(headrace_app: HeadraceApp) -> AsyncGenerator[str]:
 async def until(state: Callable[[], object]) -> None:
     """Wait for a state of the server that nothing announces."""
     async with asyncio.timeout(PATIENCE):
-        while not state():
+        while not state():  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.001)
 
 

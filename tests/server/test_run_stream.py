@@ -215,3 +215,21 @@ async def whole(url: str) -> bytes:
 def address(server: Served) -> tuple[str, int]:
     host, _, port = server.url.removeprefix("http://").partition(":")
     return host, int(port)
+
+
+async def test_a_reader_that_is_cut_off_before_the_first_event_knows_its_run() -> None:
+    gate = Gate()
+    model = ScriptedModel([Step(text=[gate, "Hi"])])
+    async with serving([Agent("bot", model)]) as server:
+        url = f"{server.url}/api/chat/stream?message=Go"
+        async with reading(url) as reader:
+            run_id = reader.response.headers["x-headrace-run"]
+            while b"\nid: " not in reader.raw:
+                reader.raw += await reader.response.content.readany()
+            assert reader.raw.startswith(b"retry: ")
+            assert f"\nid: {run_id}:0\n\n".encode() in reader.raw
+        gate.open()
+        async with reading(url, after=f"{run_id}:0") as reader:
+            frames = await reader.all()
+        assert [frame.data for frame in frames if frame.event == "token"] == ["Hi"]
+        assert len(model.requests) == 1

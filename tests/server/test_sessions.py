@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from headrace import Agent
-from headrace.server.service import name_of, session_of
+from headrace.events import RunStart
+from headrace.runs.sessions import name_of, session_of
 from headrace.testing import ScriptedModel, Step
-from tests.server.reading import asked
+from tests.server.reading import asked, reading
 from tests.server.serving import Served, serving
 
 TOKENS = {"ann": "ann-has-a-long-token", "bob": "bob-has-a-long-token"}
@@ -45,9 +46,12 @@ async def test_two_users_may_give_one_name() -> None:
         headers = {"Authorization": f"Bearer {TOKENS['bob']}"}
         _, listed = await asked(f"{server.url}/v1/runs?session=main", headers=headers)
         _, shown = await asked(f"{server.url}/v1/runs/{run_id}", headers=headers)
+        (start, *_) = await server.runtime.store.read(run_id, 0)
     assert [message.text for message in model.requests[1].messages] == ["of bob"]
     assert [(run["title"], run["session"]) for run in listed["runs"]] == [("of bob", "main")]
     assert shown["session"] == "main"
+    assert isinstance(start, RunStart)
+    assert start.session == "main"  # in every format: only the store has the long name
 
 
 async def test_a_list_is_bounded_and_says_what_it_cannot_read() -> None:
@@ -67,3 +71,14 @@ def test_names_come_back_as_they_were_given() -> None:
         assert name_of(user, session_of(user, name)) == name
     assert session_of("ann", "x") != session_of("bob", "x") != session_of("", "x")
     assert name_of("ann", None) is None
+
+
+async def test_a_chat_that_was_edited_is_what_the_session_holds() -> None:
+    agent, _ = bot()
+    async with serving([agent]) as server:
+        for text in ("one?", "One?"):
+            said = [{"id": "1", "role": "user", "parts": [{"type": "text", "text": text}]}]
+            async with reading(f"{server.url}/api/chat", {"id": "main", "messages": said}) as told:
+                await told.all()
+        session = await server.runtime.store.session("main")
+    assert [message.text for message in session.messages] == ["One?", "answer 1"]

@@ -57,6 +57,8 @@ class GatedKeeper:
         expected_last_seq: int,
         events: Sequence[Event],
         said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
     ) -> None:
         """Commit the last ones."""
         await self.append(run_id, expected_last_seq, events)

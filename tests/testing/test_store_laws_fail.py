@@ -81,6 +81,8 @@ class ForgetsWhatWasSaid(MemoryStore):
         expected_last_seq: int,
         events: Sequence[Event],
         said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
     ) -> None:
         await super().end(run_id, expected_last_seq, events)
 
@@ -92,6 +94,8 @@ class SaysItLater(MemoryStore):
         expected_last_seq: int,
         events: Sequence[Event],
         said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
     ) -> None:
         await super().end(run_id, expected_last_seq, events)
         session = (await self.run(run_id)).session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 from msgspec import Struct
 
@@ -21,11 +22,12 @@ class Format(Struct, frozen=True):
         name: As in ``?format=``.
         media_type: Of the body.
         module: Where its encoder is.
-        encoder: The encoder's class; made without arguments it encodes a run as it is.
+        encoder: The encoder's class; made with `arguments` it encodes a run as it is.
         beat: What says that the stream is still there and no reader sees; empty where the
             protocol has nothing of the kind.
         resumes: Whether its readers connect again by themselves, with the last ``id:``.
         headers: More headers of the answer.
+        arguments: Of the encoder's class.
     """
 
     name: str
@@ -35,10 +37,11 @@ class Format(Struct, frozen=True):
     beat: bytes = _COMMENT
     resumes: bool = False
     headers: dict[str, str] = {}
+    arguments: dict[str, Any] = {}
 
     def make(self) -> Encoder:
         """A new encoder, for a run as it is."""
-        made: Encoder = getattr(import_module(self.module), self.encoder)()
+        made: Encoder = getattr(import_module(self.module), self.encoder)(**self.arguments)
         return made
 
 
@@ -69,7 +72,13 @@ FORMATS = {
             headers={"x-vercel-ai-ui-message-stream": "v1"},
         ),
         Format("ag-ui", _SSE, "headrace.protocols.ag_ui.encode", "AGUIEncoder"),
-        Format("openai", _SSE, "headrace.protocols.openai_chat.encode", "OpenAIChatEncoder"),
+        Format(
+            "openai",
+            _SSE,
+            "headrace.protocols.openai_chat.encode",
+            "OpenAIChatEncoder",
+            arguments={"include_usage": True},  # a GET has no other way to ask for it
+        ),
     )
 }
 """The protocols there are."""

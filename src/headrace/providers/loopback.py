@@ -18,7 +18,7 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_for(scheme: str, host: str) -> str | None:
-    """The proxy of the environment (``HTTPS_PROXY``, ``NO_PROXY``); none for this machine itself."""
+    """The environment's proxy (``HTTPS_PROXY``, ``NO_PROXY``); none for this machine itself."""
     from urllib.request import getproxies, proxy_bypass
 
     if is_loopback(host) or proxy_bypass(host):

@@ -1,4 +1,4 @@
-"""What a run adds to its session: pure, from the run's structural events."""
+"""What a run adds to its session, and what sessions are called: pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from headrace.events import Event, Retract, StepEnd, StepStart, Token
 from headrace.messages import Message
 from headrace.runs.fold import Folder
 from headrace.text import TextBuffer
+
+
+def session_of(user: str, name: str) -> str:
+    """What a user's session is called in a store where each user has names of their own.
+
+    A name of a user with a colon in it could meet another's.
+    """
+    return f"{user}:{name}" if user else name
+
+
+def name_of(user: str, session: str | None) -> str | None:
+    """What the user calls it, where it was named by `session_of`; else its name."""
+    return session.removeprefix(f"{user}:") if session and user else session
 
 
 class Said:

@@ -48,6 +48,8 @@ class Keeper(Protocol):
         expected_last_seq: int,
         events: Sequence[Event],
         said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
     ) -> None:
         """Commit the run's last events, and what was said to its session."""
 
@@ -69,6 +71,7 @@ class StoredLog(RunLog):
         last_seq: Where the log stands already, when a run is taken up again.
         counted: Bytes that the log holds already.
         said: Called at the end: the messages that go to the run's session.
+        instead: Whether they go there in place of what it holds.
         max_bytes: The bound of the whole log.
         tail: The bound of the tail in memory.
     """
@@ -81,6 +84,7 @@ class StoredLog(RunLog):
         last_seq: int = 0,
         counted: int = 0,
         said: Callable[[], Sequence[Message]] = _nothing,
+        instead: bool = False,
         max_bytes: int = MAX_LOG,
         tail: int = TAIL,
     ) -> None:
@@ -89,6 +93,7 @@ class StoredLog(RunLog):
         self._store = store
         self._run_id = run_id
         self._said = said
+        self._instead = instead
         self._size = LogSize(max_bytes, counted)
         self._tail = _Tail(last_seq, tail)
         self._waiting: list[Event] = []
@@ -167,7 +172,8 @@ class StoredLog(RunLog):
         wake(self._held_up)
         ended = type(batch[-1]) in _TERMINAL
         if ended:
-            await self._store.end(self._run_id, self.last_seq, batch, self._said())
+            said = self._said()
+            await self._store.end(self._run_id, self.last_seq, batch, said, instead=self._instead)
         else:
             await self._store.append(self._run_id, self.last_seq, batch)
         if self.failure is None:

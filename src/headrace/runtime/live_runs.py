@@ -22,7 +22,7 @@ from headrace.events import Event
 from headrace.messages import Message
 from headrace.runs.log import cost_of
 from headrace.runs.run import Outcome, Run, RunInfo
-from headrace.runs.sessions import Said
+from headrace.runs.sessions import Said, name_of
 from headrace.runs.stored_log import StoredLog
 from headrace.runs.stores.record import RunRecord, Signal
 from headrace.runs.stores.store import Store
@@ -82,13 +82,13 @@ class LiveRuns:
     async def launch(self, record: RunRecord, agent: Agent, spec: Spec) -> None:
         """Begin a new run whose record is kept already."""
         messages = await self._conversation(record, spec)
-        said = Said(spec.input)
-        log = self._log(record, said)
+        said = _said(spec)
+        log = self._log(record, spec, said)
         run = agent.make_run(
             messages,
             context=spec.context,
             retract=spec.retract,
-            session=record.session,
+            session=name_of(record.user, record.session),
             log=log,
             id=record.id,
         )
@@ -182,9 +182,9 @@ class LiveRuns:
         messages: list[Message],
         agent: Agent,
     ) -> None:
-        said = Said(spec.input)
+        said = _said(spec)
         last = events[-1].seq
-        log = self._log(record, said, last_seq=last, counted=cost_of(events))
+        log = self._log(record, spec, said, last_seq=last, counted=cost_of(events))
         found: list[Past] = []
 
         async def past() -> Past:
@@ -198,7 +198,7 @@ class LiveRuns:
             messages,
             context=spec.context,
             retract=spec.retract,
-            session=record.session,
+            session=name_of(record.user, record.session),
             log=log,
             id=record.id,
             past=past,
@@ -211,9 +211,9 @@ class LiveRuns:
         self, record: RunRecord, spec: Spec, events: list[Event], error: HeadraceError | None
     ) -> None:
         """Begin a run that does nothing but end, with `error` or by a cancel that follows."""
-        said = Said(spec.input)
+        said = _said(spec)
         last = events[-1].seq if events else 0
-        log = self._log(record, said, last_seq=last, counted=cost_of(events))
+        log = self._log(record, spec, said, last_seq=last, counted=cost_of(events))
 
         async def driver(writer: Writer) -> Outcome:
             if error is None:
@@ -221,7 +221,8 @@ class LiveRuns:
                 raise UsageError("The run waited for its cancel in vain.")
             raise error
 
-        info = RunInfo(record.agent, record.model, record.session, record.parent)
+        session = name_of(record.user, record.session)
+        info = RunInfo(record.agent, record.model, session, record.parent)
         run = Run(driver, info, log=log, id=record.id)
         if events:
             take_up(events, (), run.writer, said, lambda _: False, goes_on=False)
@@ -230,10 +231,15 @@ class LiveRuns:
         self._begin(record.id, run, log)
 
     def _log(
-        self, record: RunRecord, said: Said, *, last_seq: int = 0, counted: int = 0
+        self, record: RunRecord, spec: Spec, said: Said, *, last_seq: int = 0, counted: int = 0
     ) -> StoredLog:
         return StoredLog(
-            self.store, record.id, last_seq=last_seq, counted=counted, said=said.messages
+            self.store,
+            record.id,
+            last_seq=last_seq,
+            counted=counted,
+            said=said.messages,
+            instead=spec.own_history,
         )
 
     def _begin(self, run_id: str, run: Run, log: StoredLog) -> None:
@@ -261,6 +267,11 @@ class LiveRuns:
         while more := await self.store.read(run_id, events[-1].seq if events else 0):
             events += more
         return events
+
+
+def _said(spec: Spec) -> Said:
+    """What the session gets: where the caller keeps the conversation, that before the run, too."""
+    return Said((*spec.history, *spec.input) if spec.own_history else spec.input)
 
 
 def _agent_unknown(record: RunRecord) -> HeadraceError:

@@ -13,6 +13,7 @@ from headrace.events import Event
 from headrace.messages import Message, MessageInput
 from headrace.protocols.encoder import Encoder
 from headrace.runs.policies import Policy, PolicyName
+from headrace.runs.sessions import session_of
 from headrace.runs.stores.record import RunRecord
 from headrace.runtime.handle import DetachedRun
 from headrace.runtime.runtime import Busy, Runtime
@@ -211,19 +212,6 @@ class Service:
         for watcher in list(self._watchers):
             watcher.stop()
         self._teller.stop()
-
-
-def session_of(user: str, name: str) -> str:
-    """What a user's session is called in the store: each user has names of their own.
-
-    No user's name has a colon in it, so no two users' sessions can meet.
-    """
-    return f"{user}:{name}" if user else name
-
-
-def name_of(user: str, session: str | None) -> str | None:
-    """What the user calls it."""
-    return session.removeprefix(f"{user}:") if session and user else session
 
 
 def _variants(agents: Iterable[Agent], models: Iterable[str]) -> list[Agent]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from starlette.types import Receive, Scope, Send
@@ -52,7 +52,7 @@ class RunStream:
         encoder: Its state behind `after`.
         after: The last event that the reader has seen.
         cancel: Whether the reader's leaving cancels the run.
-        headers: More headers.
+        first: Bytes that come before all others.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class RunStream:
         after: int = 0,
         *,
         cancel: bool = False,
-        headers: Mapping[str, str] | None = None,
+        first: bytes = b"",
     ) -> None:
         self._service = service
         self._settings = service.settings
@@ -75,12 +75,12 @@ class RunStream:
         self._encoder = encoder
         self._after = after
         self._cancel = cancel
+        self._first = first
         self._headers = {
             "content-type": format.media_type,
             "x-headrace-run": run_id,
             **STREAM_HEADERS,
             **format.headers,
-            **(headers or {}),
         }
         self._loop = asyncio.get_running_loop()
         self._ended = False
@@ -169,10 +169,10 @@ class RunStream:
         self._send_beat = send
         head = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in self._headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        first = b""
+        first = self._first
         if self._format.resumes:  # each reader waits for another while: they left at once
             wait = int(self._settings.retry_ms * random.uniform(0.5, 1.5))  # noqa: S311
-            first = b"retry: %d\n\n" % wait
+            first = b"retry: %d\n\n%b" % (wait, first)
         await self._send(send, first)
 
     async def _send(self, send: Send, data: bytes) -> None:

@@ -56,6 +56,18 @@ class SessionLaws(StoreLawsBase):
             await store.end("c", 0, [complete(1)])
             same(_facts(await store.session("s")), want, "the session")
 
+    async def test_what_was_said_may_take_the_place_of_what_was_there(self) -> None:
+        """As for a caller who keeps the conversation, and has changed it."""
+        async with self.opened() as store:
+            await store.append_session("s", 0, [ANSWER, HELLO, ANSWER])
+            await begin(store, "a", session="s")
+            await store.end("a", 0, [complete(1)], [HELLO, ANSWER], instead=True)
+            same(_facts(await store.session("s")), ("", 2, None, (HELLO, ANSWER)), "the session")
+            await begin(store, "b", session="s")
+            await store.end("b", 0, [failed(1)], instead=True)
+            same(_facts(await store.session("s")), ("", 2, None, (HELLO, ANSWER)), "the session")
+            same(await store.append_session("s", 2, [HELLO]), 3, "the version")
+
     async def test_what_was_said_is_committed_with_the_end(self) -> None:
         """Who is shown the end finds the session complete and free."""
         async with self.opened() as store:

@@ -96,6 +96,8 @@ class MemoryStore:
         expected_last_seq: int,
         events: Sequence[Event],
         said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
     ) -> None:
         """See `Store.end`."""
         with self._open:
@@ -109,6 +111,8 @@ class MemoryStore:
             self._signals.drop_of(run_id)
             if session is not None and session.live_run == run_id:
                 session.live_run = None
+                if said and instead:
+                    self._sessions.clear(session)
                 self._sessions.add(session, said, self._clock())
 
     async def read(self, run_id: str, after: int, max_bytes: int = READ_BYTES) -> list[Event]:

@@ -69,6 +69,13 @@ class MemorySession:
         self.size += size
         return size
 
+    def clear(self) -> int:
+        """Drop all messages; gives the bytes that they were counted as."""
+        size = messages_size(self._messages)
+        self._messages = []
+        self.size -= size
+        return size
+
 
 class MemorySessions:
     """All sessions, by id."""
@@ -140,6 +147,10 @@ class MemorySessions:
         """Add messages; gives the new version."""
         self._room.used += session.add(messages, now)
         return session.version
+
+    def clear(self, session: MemorySession) -> None:
+        """Drop its messages."""
+        self._room.used -= session.clear()
 
     def remove(self, session: MemorySession) -> None:
         """Forget it."""

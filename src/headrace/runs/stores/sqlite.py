@@ -108,12 +108,14 @@ class SQLiteStore:
         expected_last_seq: int,
         events: Sequence[Event],
         said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
     ) -> None:
         """See `Store.end`."""
         sqlite_log.check(expected_last_seq, events, end=True)
         payload = encode_batch(events)
         await self._write(
-            partial(sqlite_runs.end, run_id, expected_last_seq, events[-1], payload, said)
+            partial(sqlite_runs.end, run_id, expected_last_seq, events[-1], payload, said, instead)
         )
 
     async def read(self, run_id: str, after: int, max_bytes: int = READ_BYTES) -> list[Event]:

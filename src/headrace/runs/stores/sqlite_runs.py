@@ -66,6 +66,7 @@ def end(
     terminal: Event,
     payload: bytes,
     said: Sequence[Message],
+    instead: bool,
     tx: Transaction,
 ) -> None:
     """Add the last batch, whose terminal event this is, with what it means."""
@@ -77,7 +78,7 @@ def end(
     tx.add(run_id, head, terminal.seq, payload)
     tx.heads.forget(run_id)
     if said:
-        sqlite_sessions.say(head.num, said, tx)
+        sqlite_sessions.say(head.num, said, instead, tx)
     tx.db.execute(
         "UPDATE runs SET status = ?, reason = ?, usage = ?, ended_at = ?, owner = '', "
         "lease_until = 0 WHERE num = ?",

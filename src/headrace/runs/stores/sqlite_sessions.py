@@ -72,15 +72,20 @@ def open_for_run(session_id: str, user: str, tx: Transaction) -> None:
     _check_free(found)
 
 
-def say(run: int, messages: Sequence[Message], tx: Transaction) -> None:
-    """Add messages to the session of the run of this number, if it has one that is there."""
+def say(run: int, messages: Sequence[Message], instead: bool, tx: Transaction) -> None:
+    """Add messages to the session of the run of this number, if it has one that is there.
+
+    With `instead` they take the place of those that are there.
+    """
     found = tx.db.execute(
         "SELECT sessions.num, version FROM runs JOIN sessions ON sessions.id = runs.session "
         "WHERE runs.num = ?",
         (run,),
     ).fetchall()
     for num, version in found:
-        _add(num, version, messages, tx)
+        if instead:
+            _clear(num, tx)
+        _add(num, 0 if instead else version, messages, tx)
 
 
 def append(
@@ -122,9 +127,7 @@ def remove(session_id: str, tx: Transaction) -> None:
     """Forget a session and its messages."""
     found = _found(session_id, tx)
     if found is not None:
-        first = found[0] << SEQ_BITS
-        last = first + (1 << SEQ_BITS) - 1
-        tx.db.execute("DELETE FROM messages WHERE place BETWEEN ? AND ?", (first, last))
+        _clear(found[0], tx)
         tx.db.execute("DELETE FROM sessions WHERE num = ?", (found[0],))
 
 
@@ -153,6 +156,12 @@ def _make(session_id: str, user: str, tx: Transaction) -> int:
     )
     assert made.lastrowid is not None  # noqa: S101 (an INSERT has made it)
     return made.lastrowid
+
+
+def _clear(num: int, tx: Transaction) -> None:
+    first = num << SEQ_BITS
+    last = first + (1 << SEQ_BITS) - 1
+    tx.db.execute("DELETE FROM messages WHERE place BETWEEN ? AND ?", (first, last))
 
 
 def _add(num: int, version: int, messages: Sequence[Message], tx: Transaction) -> int:

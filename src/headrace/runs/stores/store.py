@@ -61,12 +61,15 @@ class Store(Protocol):
         expected_last_seq: int,
         events: Sequence[Event],
         said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
     ) -> None:
         """`append` of events whose last is terminal, in one commit with what it means.
 
         The record gets its status, reason and usage, ends `at` the terminal event, and has no
         owner any more; signals left for the run are dropped; `said` is added to the run's
-        session, if it has one that is still there.
+        session, if it has one that is still there. With `instead` it is put in place of all that
+        the session holds; nothing said changes nothing.
 
         Raises:
             LogConflict: as `append`; or the last event is not terminal, or another one is.

@@ -14,10 +14,10 @@ from headrace.errors import InvalidId, SessionNotFound
 from headrace.protocols.ai_sdk.encode import AISDKEncoder
 from headrace.protocols.ai_sdk.request import parse
 from headrace.protocols.table import FORMATS
+from headrace.runs.sessions import session_of
 from headrace.runs.stores.record import RunRecord
 from headrace.server.replies import nothing
 from headrace.server.routes.endpoint import Answer, Endpoint, flag, on_leave
-from headrace.server.service import session_of
 
 
 class AISDK(Endpoint):

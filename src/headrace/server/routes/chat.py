@@ -61,7 +61,9 @@ class Chat(Endpoint):
         else:
             record, after = (await self._start(request)).record, 0
         encoder = SimpleEncoder(f"{record.id}:")
-        return await self.show(request, record, FORMATS["simple"], encoder, after)
+        # Before anything else, so that a reader that is cut off at once knows its run.
+        first = b"id: %b:%d\n\n" % (record.id.encode(), after)
+        return await self.show(request, record, FORMATS["simple"], encoder, after, first=first)
 
     async def _start(self, request: Request) -> DetachedRun:
         on_leave(request)  # before anything begins

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -70,7 +69,8 @@ class Endpoint:
         format: Format,
         encoder: Encoder | None = None,
         after: int = 0,
-        headers: Mapping[str, str] | None = None,
+        *,
+        first: bytes = b"",
     ) -> Answer:
         """The run as a stream behind `after`; 204 where nothing can follow.
 
@@ -83,7 +83,7 @@ class Endpoint:
         viewer = await self.service.attach(record, encoder, after)
         leave = on_leave(request)
         return RunStream(
-            self.service, record.id, viewer, format, encoder, after, cancel=leave, headers=headers
+            self.service, record.id, viewer, format, encoder, after, cancel=leave, first=first
         )
 
     async def end_of(self, request: Request, run_id: str) -> Event | None:

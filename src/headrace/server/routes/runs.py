@@ -12,6 +12,7 @@ from starlette.routing import Route
 from headrace.errors import RequestRefused
 from headrace.messages import File, Image, Message, Reasoning, Text, ToolCall, ToolResult
 from headrace.protocols.table import FORMATS, format_of
+from headrace.runs.sessions import name_of, session_of
 from headrace.runs.stores.record import RunRecord, RunStatus
 from headrace.server.auth import TICKET_SECONDS
 from headrace.server.bodies import bad_request, decoded
@@ -24,7 +25,6 @@ from headrace.server.routes.endpoint import (
     number,
     on_leave,
 )
-from headrace.server.service import name_of, session_of
 from headrace.usage import Usage
 
 MOST_LISTED = 200
