@@ -127,12 +127,12 @@ class RunStream:
         """Wait until the reader leaves: sending to one who has is no error in ASGI."""
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._leave()
+        if not self._ended:
+            self._leave()
 
     def _leave(self) -> None:
-        if not self._ended:
-            self._left = True
-            self.stop()
+        self._left = True
+        self.stop()
 
     async def _was_left(self) -> None:
         _logger.info("%s: a viewer left at event %d", self._run_id, self._after)
@@ -175,22 +175,18 @@ class RunStream:
             first = b"retry: %d\n\n%b" % (wait, first)
         await self._send(send, first)
 
-    async def _send(self, send: Send, data: bytes) -> None:
+    async def _send(self, send: Send, data: bytes, more: bool = True) -> None:
         if self._beat is not None:
             await asyncio.wait((self._beat,))
             self._beat = None
         self._wrote = self._loop.time()
         self._writing = True
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": data, "more_body": more})
         self._writing = False
 
     async def _finish(self, send: Send, data: bytes) -> None:
-        if self._encoder.cut:
-            await self._send(send, data)
-            return  # without its end, the body does not look whole
-        if self._beat is not None:
-            await asyncio.wait((self._beat,))
-        await send({"type": "http.response.body", "body": data, "more_body": False})
+        # Without its end, a body that is cut does not look whole.
+        await self._send(send, data, more=self._encoder.cut)
 
     async def _break_off(self, send: Send, error: HeadraceError, told: bool = False) -> None:
         """End a stream whose run has not ended; a reader that resumes is only told what lasts."""
@@ -205,15 +201,16 @@ class RunStream:
         """Say that the stream is still there, or give up a reader who takes nothing."""
         now = self._loop.time()
         silent = now - self._wrote
-        if self._writing and silent >= self._settings.stuck:
+        writing = self._writing or (self._beat is not None and not self._beat.done())
+        if writing and silent >= self._settings.stuck:
             _logger.info("%s: a viewer took nothing for %.0f s", self._run_id, silent)
             self._leave()
             return
-        if not self._writing and not self._ended and silent >= self._settings.keep_alive:
+        if not writing and not self._ended and silent >= self._settings.keep_alive:
             self._wrote = now
             if self._format.beat:
                 self._beat = self._loop.create_task(self._say_so())
-        due = now if self._writing else self._wrote
+        due = now if writing else self._wrote
         self._timer = self._loop.call_at(due + self._settings.keep_alive, self._look)
 
     async def _say_so(self) -> None:
