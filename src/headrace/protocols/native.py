@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import Self
 
 import msgspec
 
@@ -24,6 +25,10 @@ class NativeEncoder(Encoder):
     key: Hashable = "native"
     primed = False
 
+    def fork(self) -> Self:
+        """Itself: it has no state."""
+        return self
+
     def encode(self, events: Sequence[Event]) -> bytes:
         """A frame for each event."""
         # JSON has no line ends: msgspec escapes every control character.
@@ -39,6 +44,10 @@ class NDJSONEncoder(Encoder):
 
     key: Hashable = "ndjson"
     primed = False
+
+    def fork(self) -> Self:
+        """Itself: it has no state."""
+        return self
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """A line for each event."""

@@ -121,7 +121,9 @@ class RunLog(ABC):
             HeadraceError: the log's `failure`.
         """
         while self.last_seq <= after and not self.ended:
-            await self._park(self._waiters)
+            if self.failure is not None:
+                raise self.failure.with_traceback(None)
+            await park(self._waiters)
 
     async def wait_end(self) -> None:
         """Return when the log has ended.

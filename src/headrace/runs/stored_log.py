@@ -212,7 +212,7 @@ class StoredLog(RunLog):
 class _Tail:
     """The newest shown events, at most so many bytes of them."""
 
-    __slots__ = ("_base", "_bytes", "_events", "_lasts", "_max", "_sizes")
+    __slots__ = ("_base", "_bytes", "_events", "_lasts", "_max", "_newest", "_sizes")
 
     def __init__(self, base: int, max_bytes: int) -> None:
         self._base = base  # the seq before the first event that is here
@@ -221,8 +221,10 @@ class _Tail:
         self._sizes: list[int] = []
         self._bytes = 0
         self._max = max_bytes
+        self._newest: list[Event] = []  # what all who are up to date read, the same for all
 
     def add(self, batch: list[Event], size: int) -> None:
+        self._newest = take(batch, 0) if size <= self._max else []
         self._events += batch
         self._lasts.append(batch[-1].seq)
         self._sizes.append(size)
@@ -231,6 +233,9 @@ class _Tail:
             self._drop()
 
     def read(self, after: int) -> list[Event]:
+        newest = self._newest
+        if newest and newest[0].seq == after + 1:
+            return newest
         if after < self._base:
             raise ReplayGap(after + 1, self._base)
         return take(self._events, after - self._base)

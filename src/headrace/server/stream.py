@@ -85,6 +85,7 @@ class RunStream:
         self._loop = asyncio.get_running_loop()
         self._ended = False
         self._left = False
+        self._listening = False
         self._wrote = 0.0
         self._writing = False
         self._beat: asyncio.Task[None] | None = None
@@ -93,24 +94,21 @@ class RunStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream to the run's end, or until the reader leaves."""
         frames = self._service.watch(self._run_id, self)
-        listener: asyncio.Task[None] | None = None
+        self._wrote = self._loop.time()
+        # A task of its own: what wakes it for each batch has few frames to go through.
+        writer = self._loop.create_task(self._write(send, frames), name=self._run_id)
+        writer.add_done_callback(lambda _: self.stop())
         try:
-            # A scope that `stop` can end at once, from the listener, a timer or the drain.
+            # A scope that `stop` can end at once: after the last byte, from a timer or the drain.
             async with asyncio.timeout(None) as self._scope:
-                listener = self._loop.create_task(self._listen(receive))
-                self._wrote = self._loop.time()
                 self._look()
-                await self._write(send, frames)
+                await self._listen(receive)
         except TimeoutError:
             if not self._scope.expired():
                 raise
         finally:
             self._service.unwatch(self._run_id, self)
-            for waiting in (listener, self._beat):
-                if waiting is not None:
-                    waiting.cancel()
-            if self._timer is not None:
-                self._timer.cancel()
+            await self._let_go(writer)
         if self._left:
             await self._was_left()
         elif not self._ended:
@@ -118,17 +116,31 @@ class RunStream:
                 async with asyncio.timeout(LAST_WORD):
                     await self._break_off(send, DRAINING)
 
+    async def _let_go(self, writer: asyncio.Task[None]) -> None:
+        """End what is left; raises what the writer did."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beat is not None:
+            self._beat.cancel()
+        writer.cancel()
+        await asyncio.wait((writer,))
+        if not writer.cancelled():
+            writer.result()
+
     def stop(self) -> None:
         """End this viewer, from outside."""
-        if not self._scope.expired():
+        if self._listening:
             self._scope.reschedule(self._loop.time())
 
     async def _listen(self, receive: Receive) -> None:
         """Wait until the reader leaves: sending to one who has is no error in ASGI."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        if not self._ended:
-            self._leave()
+        self._listening = True
+        try:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            self._listening = False
+        self._left = not self._ended
 
     def _leave(self) -> None:
         self._left = True
@@ -161,7 +173,8 @@ class RunStream:
                     if len(slice.data) > CATCHING_UP:  # until the socket is full, nothing waits
                         await asyncio.sleep(0)
         except HeadraceError as error:
-            await self._break_off(send, error, told=True)
+            stopping = self._service.draining  # the store may be closed before this viewer is told
+            await self._break_off(send, DRAINING if stopping else error, told=not stopping)
             return
         await self._finish(send, b"")  # the reader had seen the end before
 

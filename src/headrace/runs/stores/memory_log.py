@@ -53,10 +53,16 @@ class MemoryLog:
                 f"The log stands at {self.last_seq}{' and has ended' if self.ended else ''}; "
                 f"an append after {expected_last_seq} was refused."
             )
-        for seq, event in enumerate(events, start=expected_last_seq + 1):
+        seq = expected_last_seq
+        terminal: list[int] = []
+        for event in events:
+            seq += 1
             if event.seq != seq:
                 raise LogConflict(f"An event of seq {event.seq} cannot stand where {seq} is due.")
-        terminal = [event.seq for event in events if type(event) in _TERMINAL]
+            if type(event) in _TERMINAL:
+                terminal.append(seq)
+        if not terminal and not end:
+            return
         if terminal != ([events[-1].seq] if end and events else []) or (end and not events):
             raise LogConflict(
                 "The last event of an end, and no other event, is terminal; "

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from headrace.server.doctor import doctor
 from headrace.server.replies import PAGE_SECURITY, reply
-from headrace.server.routes.endpoint import Answer, Endpoint, route_path
+from headrace.server.routes.endpoint import Answer, Endpoint, route, route_path
 
 _PAGES = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -25,10 +25,10 @@ class About(Endpoint):
 
     def routes(self) -> list[Route]:
         """The table."""
-        pages = [Route(path, self.page, methods=["GET"]) for path in _PAGES]
+        pages = [route(path, self.page, "GET") for path in _PAGES]
         return [
-            Route("/health", self.health, methods=["GET"]),
-            Route("/v1/doctor", doctor, methods=["GET"]),
+            route("/health", self.health, "GET"),
+            route("/v1/doctor", doctor, "GET"),
             *pages,
         ]
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from headrace.protocols.ag_ui.encode import AGUIEncoder
 from headrace.protocols.ag_ui.request import read_request
 from headrace.protocols.table import FORMATS
-from headrace.server.routes.endpoint import Answer, Endpoint, on_leave
+from headrace.server.routes.endpoint import Answer, Endpoint, on_leave, route
 
 
 class AGUI(Endpoint):
@@ -20,7 +20,7 @@ class AGUI(Endpoint):
 
     def routes(self) -> list[Route]:
         """The table."""
-        return [Route("/ag-ui", self.run, methods=["POST"])]
+        return [route("/ag-ui", self.run, "POST")]
 
     async def run(self, request: Request) -> Answer:
         """Answer the thread's last message."""

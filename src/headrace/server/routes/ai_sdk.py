@@ -17,7 +17,7 @@ from headrace.protocols.table import FORMATS
 from headrace.runs.sessions import session_of
 from headrace.runs.stores.record import RunRecord
 from headrace.server.replies import nothing
-from headrace.server.routes.endpoint import Answer, Endpoint, flag, on_leave
+from headrace.server.routes.endpoint import Answer, Endpoint, flag, on_leave, route
 
 
 class AISDK(Endpoint):
@@ -31,8 +31,8 @@ class AISDK(Endpoint):
     def routes(self) -> list[Route]:
         """The table."""
         return [
-            Route("/api/chat", self.chat, methods=["POST"]),
-            Route("/api/chat/{chat_id:path}/stream", self.resume, methods=["GET"]),
+            route("/api/chat", self.chat, "POST"),
+            route("/api/chat/{chat_id:path}/stream", self.resume, "GET"),
         ]
 
     async def chat(self, request: Request) -> Answer:

@@ -11,7 +11,7 @@ from headrace.protocols.simple import SimpleEncoder
 from headrace.protocols.table import FORMATS
 from headrace.runtime.handle import DetachedRun
 from headrace.server.bodies import bad_request, decoded
-from headrace.server.routes.endpoint import LAST_EVENT_ID, Answer, Endpoint, cursor, on_leave
+from headrace.server.routes.endpoint import LAST_EVENT_ID, Answer, Endpoint, cursor, on_leave, route
 
 
 class Message(Struct):
@@ -37,9 +37,9 @@ class Chat(Endpoint):
     def routes(self) -> list[Route]:
         """The table."""
         return [
-            Route("/chat/stream", self.plain, methods=["POST"]),
-            Route("/chat/sse", self.simple, methods=["POST"]),
-            Route("/api/chat/stream", self.simple, methods=["GET", "POST"]),
+            route("/chat/stream", self.plain, "POST"),
+            route("/chat/sse", self.simple, "POST"),
+            route("/api/chat/stream", self.simple, "GET", "POST"),
         ]
 
     async def plain(self, request: Request) -> Answer:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from headrace.events import Event
 from headrace.protocols.encoder import Encoder
@@ -109,6 +111,28 @@ class Endpoint:
 async def _left(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+Method = Callable[[Request], Awaitable[Answer]]
+
+
+class _Application:
+    """A method as an ASGI application.
+
+    Starlette would make one, too, and wrap `send` in it: for each batch of each viewer.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._method(Request(scope, receive, send))
+        await answer(scope, receive, send)
+
+
+def route(path: str, method: Method, *verbs: str) -> Route:
+    """A row of a table of routes."""
+    return Route(path, _Application(method), methods=verbs)
 
 
 def route_path(scope: Scope) -> str:

@@ -22,7 +22,7 @@ from headrace.protocols.openai_chat.whole import model_entry, models_list, whole
 from headrace.protocols.table import FORMATS
 from headrace.runtime.handle import DetachedRun
 from headrace.server.replies import SECURITY, headers_of, json_of, nothing, status_of
-from headrace.server.routes.endpoint import Answer, Endpoint, on_leave
+from headrace.server.routes.endpoint import Answer, Endpoint, on_leave, route
 from headrace.server.service import Service
 
 Method = Callable[["OpenAIChat", Request], Awaitable[Answer]]
@@ -52,9 +52,9 @@ class OpenAIChat(Endpoint):
     def routes(self) -> list[Route]:
         """The table."""
         return [
-            Route("/v1/chat/completions", self.complete, methods=["POST"]),
-            Route("/v1/models", self.models, methods=["GET"]),
-            Route("/v1/models/{model}", self.model, methods=["GET"]),
+            route("/v1/chat/completions", self.complete, "POST"),
+            route("/v1/models", self.models, "GET"),
+            route("/v1/models/{model}", self.model, "GET"),
         ]
 
     @_in_their_shape

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from headrace.server.openapi import document
 from headrace.server.replies import SECURITY
-from headrace.server.routes.endpoint import Answer, Endpoint
+from headrace.server.routes.endpoint import Answer, Endpoint, route
 
 
 class OpenAPI(Endpoint):
@@ -16,7 +16,7 @@ class OpenAPI(Endpoint):
 
     def routes(self) -> list[Route]:
         """The table."""
-        return [Route("/openapi.json", self.document, methods=["GET"])]
+        return [route("/openapi.json", self.document, "GET")]
 
     async def document(self, request: Request) -> Answer:
         """The document, made once for each place where the server is mounted."""

@@ -24,6 +24,7 @@ from headrace.server.routes.endpoint import (
     cursor,
     number,
     on_leave,
+    route,
 )
 from headrace.usage import Usage
 
@@ -141,14 +142,14 @@ class Runs(Endpoint):
         """The table."""
         one = "/v1/runs/{run_id}"
         return [
-            Route("/v1/runs", self.start, methods=["POST"]),
-            Route("/v1/runs", self.list, methods=["GET"]),
-            Route(one, self.snapshot, methods=["GET"]),
-            Route(f"{one}/events", self.events, methods=["GET"]),
-            Route(f"{one}/cancel", self.cancel, methods=["POST"]),
-            Route(f"{one}/input", self.input, methods=["POST"]),
-            Route(f"{one}/approvals/{{call_id}}", self.decide, methods=["POST"]),
-            Route("/v1/tickets", self.ticket, methods=["POST"]),
+            route("/v1/runs", self.start, "POST"),
+            route("/v1/runs", self.list, "GET"),
+            route(one, self.snapshot, "GET"),
+            route(f"{one}/events", self.events, "GET"),
+            route(f"{one}/cancel", self.cancel, "POST"),
+            route(f"{one}/input", self.input, "POST"),
+            route(f"{one}/approvals/{{call_id}}", self.decide, "POST"),
+            route("/v1/tickets", self.ticket, "POST"),
         ]
 
     async def start(self, request: Request) -> Answer:
