@@ -161,6 +161,7 @@ class StoredLog(RunLog):
                 else:
                     self._more = loop.create_future()
                     await self._more  # and look again: it may have failed in the meantime
+                    await asyncio.sleep(0)  # what else is written in this turn goes along
         except HeadraceError as failure:
             self._lose(failure)
         except Exception as error:
