@@ -65,7 +65,7 @@ def test_it_brings_only_the_base(installed: Path) -> None:
 @pytest.mark.slow
 def test_it_carries_its_types_its_licence_and_its_documentation(installed: Path) -> None:
     inside = {path.name for path in (installed / "env").rglob("*") if "headrace" in str(path)}
-    assert {"py.typed", "LICENSE", "events.md", "README.md"} <= inside
+    assert {"py.typed", "LICENSE", "events.md", "README.md", "headrace.js", "index.html"} <= inside
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from headrace.agents.agent import Agent
 from headrace.errors import StoreUnavailable
 from headrace.events import Complete, Event, Warn
+from headrace.messages import Message
 from headrace.runs.fold import fold
 from headrace.runs.stores.memory import MemoryStore
 from headrace.runs.stores.record import RunRecord
@@ -45,6 +46,18 @@ class Broken(MemoryStore):
     async def append(self, run_id: str, expected_last_seq: int, events: Sequence[Event]) -> None:
         self._check("append")
         await super().append(run_id, expected_last_seq, events)
+
+    async def end(
+        self,
+        run_id: str,
+        expected_last_seq: int,
+        events: Sequence[Event],
+        said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
+    ) -> None:
+        self._check("append")
+        await super().end(run_id, expected_last_seq, events, said, instead=instead)
 
     async def read(self, run_id: str, after: int, max_bytes: int = READ_BYTES) -> list[Event]:
         self._check("read")
