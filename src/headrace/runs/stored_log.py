@@ -33,6 +33,9 @@ COMMIT_EVENTS = 1024
 COMMIT_BYTES = 128 * 1024
 """About how many bytes one commit has at most."""
 
+GATHER = 4
+"""Most turns of the event loop that a commit waits for what comes along."""
+
 _TERMINAL = frozenset(TERMINAL)
 
 
@@ -161,12 +164,24 @@ class StoredLog(RunLog):
                 else:
                     self._more = loop.create_future()
                     await self._more  # and look again: it may have failed in the meantime
-                    await asyncio.sleep(0)  # what else is written in this turn goes along
+                    await self._gather()
         except HeadraceError as failure:
             self._lose(failure)
         except Exception as error:
             self._lose(StoreUnavailable(f"The store failed: {type(error).__name__}: {error}"))
             raise
+
+    async def _gather(self) -> None:
+        """Wait while each turn of the loop brings more, for a few turns at most.
+
+        A run that writes in every turn gets fewer and larger commits; at a live model's pace the
+        second look finds nothing new, and it is some microseconds.
+        """
+        for _ in range(GATHER):
+            before = self.written
+            await asyncio.sleep(0)
+            if self.written == before or self.closed:
+                return
 
     async def _commit(self) -> None:
         batch, size = self._next_batch()
