@@ -164,7 +164,8 @@ class StoredLog(RunLog):
                 else:
                     self._more = loop.create_future()
                     await self._more  # and look again: it may have failed in the meantime
-                    await self._gather()
+                    if len(self._waiting) > 1:  # one event is a live model's pace
+                        await self._gather()
         except HeadraceError as failure:
             self._lose(failure)
         except Exception as error:
@@ -174,8 +175,7 @@ class StoredLog(RunLog):
     async def _gather(self) -> None:
         """Wait while each turn of the loop brings more, for a few turns at most.
 
-        A run that writes in every turn gets fewer and larger commits; at a live model's pace the
-        second look finds nothing new, and it is some microseconds.
+        A run that writes in every turn gets fewer and larger commits.
         """
         for _ in range(GATHER):
             before = self.written
