@@ -31,7 +31,7 @@ there to get that peer's newest version. `python -m bench.run --quick` takes a m
 Headrace alone and leaves this page as it is; `--only NAME`, `--sections` and `--no-peers` narrow
 it. The programs are in `bench/`: `replay_server.py`, `floor.py`, `ours.py`, `peers/`, and for other
 wires `wire_bodies.py`, `wire_floor.py`, `wire_adapter.py`; for the server `server.py` and
-`server_*.py`; `store.py` and `viewers.py` run by themselves, too.
+`server_*.py`; `store.py`, `viewers.py` and `telemetry.py` run by themselves, too.
 """
 
 

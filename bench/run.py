@@ -8,7 +8,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bench import environments, report, sections, server, server_scenarios, store, viewers
+from bench import (
+    environments,
+    report,
+    sections,
+    server,
+    server_scenarios,
+    store,
+    telemetry,
+    viewers,
+)
 from bench.measure import replay_server
 from bench.rows import AIOHTTP, FLOOR, OURS, PEERS, Row
 from bench.sections import SECTIONS, Plan
@@ -17,6 +26,9 @@ EVERY = SECTIONS | {
     "store": lambda plan: store.store(store.QUICK if plan.rounds < QUICK_BELOW else store.Size()),
     "viewers": lambda plan: viewers.section(
         viewers.QUICK if plan.rounds < QUICK_BELOW else viewers.Size()
+    ),
+    "telemetry": lambda plan: telemetry.section(
+        plan.base, telemetry.QUICK if plan.rounds < QUICK_BELOW else telemetry.Size()
     ),
     "server": lambda plan: server.section(
         plan, server_scenarios.QUICK if plan.rounds < QUICK_BELOW else server_scenarios.Size()

@@ -44,10 +44,12 @@ class Timing(Struct, frozen=True, gc=False):
     Attributes:
         duration_ms: From the request to the end of the answer.
         first_content_ms: From the request to its first content, or None when none came.
+        held_ms: The part of it in which the run's own log held the step up (see `Metrics`).
     """
 
     duration_ms: float
     first_content_ms: float | None = None
+    held_ms: float = 0.0
 
 
 class Metrics(Struct, frozen=True, gc=False):
@@ -61,6 +63,8 @@ class Metrics(Struct, frozen=True, gc=False):
         tokens_per_second: Generated tokens over the time spent in model calls; 0.0 when unknown.
         gap_ms_p50: Median gap between contents, None with fewer than two.
         gap_ms_p99: 99th percentile of the gaps, None with fewer than two.
+        held_ms: How long the run was held up by its own log: by a store that lags, by the commit
+            that a tool waits for, or by a viewer that blocks.
     """
 
     time_to_first_token_ms: float | None = None
@@ -70,6 +74,7 @@ class Metrics(Struct, frozen=True, gc=False):
     tokens_per_second: float = 0.0
     gap_ms_p50: float | None = None
     gap_ms_p99: float | None = None
+    held_ms: float = 0.0
 
 
 class Receipt(Struct, frozen=True, gc=False):

@@ -45,6 +45,21 @@ def test_a_gap_counts_as_often_as_it_is_told() -> None:
     assert gaps.percentile_ms(0.99) == pytest.approx(1000, rel=0.05)
 
 
+@given(st.lists(st.lists(st.floats(1e-4, 900), max_size=20), max_size=5))
+def test_what_is_merged_counts_as_if_it_had_come_here(parts: list[list[float]]) -> None:
+    one, together = Gaps(), Gaps()
+    for part in parts:
+        apart = Gaps()
+        for gap in part:
+            apart.add(gap)
+            one.add(gap)
+        together.merge(apart)
+    shares = (0.5, 0.95, 0.99)
+    assert together.total == one.total == sum(map(len, parts))
+    assert together.percentiles_ms(shares) == one.percentiles_ms(shares)
+    assert one.percentiles_ms(shares) == [one.percentile_ms(share) for share in shares]
+
+
 def test_a_clock_that_falls_counts_as_no_gap() -> None:
     gaps = Gaps()
     gaps.add(-1.0)
