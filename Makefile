@@ -3,7 +3,8 @@
 # A machine needs make and either Python 3.11 or later, or uv. Everything else is installed into
 # .venv/ (and .tools/, if uv is missing) of this directory; nothing outside it is touched.
 #
-#   make run ARGS="--model openai"      more arguments for `headrace chat`
+#   make run ARGS="--port 8090"         more arguments for `headrace serve`
+#   make chat ARGS="--model openai"     more arguments for `headrace chat`
 #   make test TESTS="tests/wire -k sse" some of the tests
 #   make test PYTHON=3.13               another Python; the environment is made again
 
@@ -28,11 +29,14 @@ VERSION := $(if $(PYTHON),-on-$(subst /,_,$(PYTHON)))
 READY_TO_RUN := .venv/ready-to-run$(VERSION)
 READY_TO_DEVELOP := .venv/ready-to-develop$(VERSION)
 SYNC := $(UV) sync --quiet --frozen --extra server $(if $(PYTHON),--python $(PYTHON))
-SOURCES := src tests bench examples
+SOURCES := src tests bench examples tools
 
-.PHONY: run test fmt docs bench chaos clean help
+.PHONY: run chat test coverage fmt docs assets bench chaos clean help
 
-run: $(READY_TO_RUN) ## set everything up and chat with the embedded model
+run: $(READY_TO_RUN) ## set everything up and open the chat page on the embedded model
+	@$(BIN)/headrace serve --model demo --open $(ARGS)
+
+chat: $(READY_TO_RUN) ## the same in this terminal
 	@$(BIN)/headrace chat --model demo $(ARGS)
 
 test: $(READY_TO_DEVELOP) ## set up the development environment and run every check
@@ -41,6 +45,10 @@ test: $(READY_TO_DEVELOP) ## set up the development environment and run every ch
 	@echo "lint" && $(BIN)/ruff check --quiet $(SOURCES)
 	@echo "types" && $(BIN)/mypy --no-error-summary
 	@echo "floors, tests, doc snippets, examples" && $(BIN)/pytest -q $(TESTS)
+
+coverage: $(READY_TO_DEVELOP) ## run the tests, and say which lines none of them ran in its own process
+	@$(BIN)/coverage run -m pytest -q $(TESTS)
+	@$(BIN)/coverage report --skip-covered --sort=cover
 
 bench: $(READY_TO_DEVELOP) ## measure against the floor and the peers, write docs/benchmarks.md
 	@$(BIN)/python -m bench.run $(ARGS)
@@ -52,11 +60,15 @@ fmt: $(READY_TO_DEVELOP) ## format the sources and fix what can be fixed by itse
 	@$(BIN)/ruff format $(SOURCES)
 	@$(BIN)/ruff check --quiet --fix $(SOURCES)
 
-docs: $(READY_TO_DEVELOP) ## write the page that is made of the rows and the tests
+docs: $(READY_TO_DEVELOP) ## write the pages that are made of the rows and the tests
 	@$(BIN)/python -m tests.differential.page
+	@$(BIN)/python -m tests.agents.kinds_table
+
+assets: $(READY_TO_DEVELOP) ## bring the pages' vendored files from the npm registry, by hash
+	@$(BIN)/python -m tools.refresh_assets $(ARGS)
 
 clean: ## remove everything that these commands have made
-	rm -rf .venv .tools .bench dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools .bench .coverage dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## show this

@@ -168,7 +168,7 @@ async def test_who_brings_no_token_gets_401_wherever_it_matters() -> None:
             for headers in ({}, {"Authorization": f"Basic {ALICE}"}, {"Authorization": "Bearer x"}):
                 answer = await ask(method, path, headers=headers)
                 if pattern in OPEN_PATHS:
-                    assert answer.status == 200, (path, answer)
+                    assert answer.status == (404 if "{" in pattern else 200), (path, answer)
                     continue
                 assert (answer.status, answer.code) == (401, "unauthorized"), (path, answer)
                 assert answer.headers["www-authenticate"] == "Bearer"

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from headrace.server import app
 from headrace.server.app import routes_of
-from headrace.server.guard import OPEN
+from headrace.server.guard import is_open
 from headrace.server.openapi import document
 from headrace.server.operations import JSON, OPERATIONS, SSE, Operation
 from headrace.testing import Gate
@@ -24,6 +24,7 @@ from tests.promises.story import researcher
 from tests.server.asking import ALICE, MISSING, TOKENS, Answer, asking, path_of, speaker, waiter
 from tests.server.serving import serving
 from tests.server.socket_client import socket
+from tests.server.test_approvals import payer, until_waiting
 
 DOCUMENT: dict[str, Any] = json.loads(document(users=True))
 
@@ -134,14 +135,15 @@ def test_tokens_are_asked_for_where_the_guard_asks() -> None:
     for path, methods in DOCUMENT["paths"].items():
         for method, operation in methods.items():
             security = operation["security"]
-            assert (security == []) == (path in OPEN), path
-            assert ("401" in operation["responses"]) == (path not in OPEN), path
+            assert (security == []) == is_open(path), path
+            assert ("401" in operation["responses"]) != is_open(path), path
             if {"ticket": []} in security:
                 ticketed.add((method, path))
     assert ticketed == {
         ("get", "/v1/runs/{run_id}/events"),
         ("get", "/api/chat/stream"),
         ("get", "/api/chat/{chat_id}/stream"),
+        ("get", "/v1/overview/events"),
         ("get", "/v1/ws"),
     }
 
@@ -200,9 +202,13 @@ WITH_BODY = [operation for operation in OPERATIONS if operation.body is not None
 async def test_an_example_fits_its_schema_and_is_taken(operation: Operation) -> None:
     assert operation.body is not None
     check(operation.example, operation.body)
-    agents = [speaker(name="assistant"), waiter(Gate())]
-    async with serving(agents) as server, asking(server.url) as ask:
-        path = path_of(operation.path, await ask.start(agent="bot"))
+    decides = "approvals" in operation.path
+    bot = payer([], name="bot") if decides else waiter(Gate())
+    async with serving([speaker(name="assistant"), bot]) as server, asking(server.url) as ask:
+        run_id = await ask.start(agent="bot")
+        if decides:
+            await until_waiting(server, run_id)
+        path = path_of(operation.path, run_id)
         answer = await ask(operation.method, path, operation.example)
         if operation.answers:
             assert answer.status in operation.answers, answer
@@ -237,7 +243,11 @@ async def test_what_a_server_tells_fits_its_schema(operation: Operation) -> None
     async with serving([researcher()]) as server, asking(server.url) as ask:
         run_id = await ask.start("News?", session="trip")
         await ask("GET", f"/v1/runs/{run_id}/events")
-        path = path_of(operation.path.replace("{model}", next(iter(server.app.service.agents))))
+        names = {"{model}": next(iter(server.app.service.agents)), "{session}": "trip"}
+        path = operation.path
+        for name, meant in names.items():
+            path = path.replace(name, meant)
+        path = path_of(path)
         answer = await ask("GET", path.replace(MISSING, run_id))
         assert answer.status == 200, answer
         check(answer.json, schema_of(operation, 200))
@@ -249,9 +259,9 @@ async def test_what_a_server_refuses_is_told_as_it_says(operation: Operation) ->
         path = path_of(operation.path)
         foreign = await ask(operation.method, path, headers={"Origin": "https://evil.example"})
         refused: list[Answer] = [foreign]
-        if operation.path not in OPEN and operation.path != "/v1/ws":
+        if not is_open(operation.path) and operation.path != "/v1/ws":
             refused.append(await ask(operation.method, path))
-        if "{run_id}" in operation.path:
+        if re.search(r"\{(run_id|session)\}", operation.path):
             body = operation.example
             refused.append(await ask(operation.method, path, body, token=ALICE))
         statuses = [answer.status for answer in refused]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,9 +25,11 @@ from headrace.cli.asking import (
     Tools,
     choose,
 )
+from headrace.cli.browser import open_page
 from headrace.cli.endings import clear_endings
 from headrace.cli.storing import StoreURL
-from headrace.errors import UsageError
+from headrace.errors import MissingExtra, UsageError
+from headrace.telemetry.conventions import ENDPOINTS
 
 if TYPE_CHECKING:
     from headrace.agents.agent import Agent
@@ -71,6 +76,22 @@ AllowModel = Annotated[
         "--allow-model", metavar="NAME", help="A model that a request may name; may be repeated."
     ),
 ]
+Operator = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--operator",
+        metavar="USER",
+        help="A user who sees every run, the dashboard's figures and /metrics; may be repeated.",
+    ),
+]
+Otel = Annotated[
+    bool,
+    typer.Option(
+        "--otel",
+        help="Send OpenTelemetry's spans and metrics to where OTEL_EXPORTER_OTLP_ENDPOINT says, "
+        "without it to this machine; setting that variable does the same.",
+    ),
+]
 LiveRuns = Annotated[
     int, typer.Option("--live-runs", metavar="N", min=1, help="Most live runs of one user.")
 ]
@@ -80,6 +101,9 @@ NewRuns = Annotated[
 Grace = Annotated[
     float,
     typer.Option("--grace", metavar="SECONDS", min=0, help="For live runs to end when it stops."),
+]
+Open = Annotated[
+    bool, typer.Option("--open", help="Open the chat page in your browser, where there is one.")
 ]
 LogPrompts = Annotated[
     bool, typer.Option("--log-prompts", help="Show what is asked and answered in the log.")
@@ -106,10 +130,13 @@ def serve(  # long: an option each, and nothing else
     allow_origin: AllowOrigin = None,
     allow_host: AllowHost = None,
     allow_model: AllowModel = None,
+    operator: Operator = None,
     live_runs: LiveRuns = 10,
     new_runs: NewRuns = 60,
     grace: Grace = 10.0,
+    otel: Otel = False,
     log_prompts: LogPrompts = False,
+    open: Open = False,
 ) -> None:
     """Serve agents over HTTP: to browsers, curl, the AI SDK, AG-UI and the OpenAI SDKs at once.
 
@@ -135,22 +162,44 @@ def serve(  # long: an option each, and nothing else
 
     more: dict[str, Any] = {"allow_hosts": (*OWN_NAMES, *allow_host)} if allow_host else {}
     log_to(sys.stderr)
-    serve_agents(
-        found,
-        host=host,
-        port=port,
-        store=store,
-        tokens=read_tokens(file=tokens),
-        why=why,
-        show=lambda text: print(text, flush=True),
-        allow_origins=tuple(allow_origin or ()),
-        models=tuple(allow_model or ()),
-        live_runs=live_runs,
-        new_runs=new_runs,
-        grace=grace,
-        log_prompts=log_prompts,
-        **more,
-    )
+    with _exporting(otel):
+        serve_agents(
+            found,
+            host=host,
+            port=port,
+            store=store,
+            tokens=read_tokens(file=tokens),
+            why=why,
+            show=lambda text: print(text, flush=True),
+            on_listening=open_page if open else lambda address: None,
+            allow_origins=tuple(allow_origin or ()),
+            models=tuple(allow_model or ()),
+            operators=tuple(operator or ()),
+            live_runs=live_runs,
+            new_runs=new_runs,
+            grace=grace,
+            log_prompts=log_prompts,
+            **more,
+        )
+
+
+def _exporting(asked: bool) -> AbstractContextManager[None]:
+    """OpenTelemetry, where it is asked for or the environment says where to send to.
+
+    Raises:
+        MissingExtra: it was asked for, and is not installed.
+    """
+    if not asked and not any(os.environ.get(name) for name in ENDPOINTS):
+        return nullcontext()
+    try:
+        from headrace.telemetry.otlp import exporting
+    except MissingExtra as error:
+        if asked:
+            raise
+        # The variable may stand there for other programs of this machine.
+        logging.getLogger("headrace.server").warning("No telemetry is sent: %s", error)
+        return nullcontext()
+    return exporting()
 
 
 def _agents(where: str | None, asked: Asked) -> tuple[list[Agent], str]:

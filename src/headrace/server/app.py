@@ -26,9 +26,12 @@ from headrace.server.routes.ag_ui import AGUI
 from headrace.server.routes.ai_sdk import AISDK
 from headrace.server.routes.chat import Chat
 from headrace.server.routes.endpoint import route_path
+from headrace.server.routes.metrics import Metrics
 from headrace.server.routes.openai_chat import OpenAIChat
 from headrace.server.routes.openapi import OpenAPI
+from headrace.server.routes.overview import Overviews
 from headrace.server.routes.runs import Runs
+from headrace.server.routes.sessions import Sessions
 from headrace.server.service import Service, checked_agents
 from headrace.server.settings import Settings
 from headrace.server.websocket import WebSockets
@@ -49,6 +52,7 @@ def app(
     runtime: Runtime | None = None,
     tokens: Mapping[str, str] | Users | None = None,
     settings: Settings | None = None,
+    why: str = "",
     **more: Any,
 ) -> HeadraceApp:
     """The server: every route of docs/server.md over these agents.
@@ -65,6 +69,7 @@ def app(
         runtime: In place of `store`: one that is there already. It is opened and closed here.
         tokens: User to bearer token; without any, everyone who reaches the server may use it.
         settings: The rest.
+        why: Why the first agent's model is this one, for those who look at the server.
         **more: Fields of `Settings`, in its place.
 
     Raises:
@@ -75,7 +80,7 @@ def app(
     settings = replace(settings or Settings(), **more)
     runtime = runtime or Runtime(store, agents=found, name="server", grace=settings.grace)
     users = tokens if isinstance(tokens, Users) else Users(tokens)
-    return HeadraceApp(Service(runtime, found, users, settings))
+    return HeadraceApp(Service(runtime, found, users, settings, why))
 
 
 class HeadraceApp:
@@ -96,7 +101,7 @@ class HeadraceApp:
             self._entry = CORSMiddleware(
                 self._handle,
                 allow_origins=self._guard.origins,
-                allow_methods=("GET", "POST"),
+                allow_methods=("GET", "POST", "DELETE"),
                 allow_headers=CORS_HEADERS,
                 expose_headers=("x-headrace-run", "retry-after"),
             )
@@ -172,5 +177,8 @@ class HeadraceApp:
 
 def routes_of(service: Service) -> list[BaseRoute]:
     """Every address of the server."""
-    endpoints = (Runs, Chat, AISDK, AGUI, OpenAIChat, About, OpenAPI, WebSockets)
+    endpoints = (
+        *(Runs, Sessions, Chat, AISDK, AGUI, OpenAIChat),
+        *(Overviews, Metrics, About, OpenAPI, WebSockets),
+    )
     return [route for endpoint in endpoints for route in endpoint(service).routes()]

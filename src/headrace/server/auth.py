@@ -49,7 +49,12 @@ class Users:
 
     def __len__(self) -> int:
         """How many users; one may have several tokens."""
-        return len(set(self._by_hash.values()))
+        return len(self.names)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The users."""
+        return frozenset(self._by_hash.values())
 
     def user(self, authorization: str) -> str | None:
         """Whose token an ``Authorization`` header brings, or None."""

@@ -13,12 +13,13 @@ from headrace.server.auth import Tickets, Users, unauthorized
 from headrace.server.replies import refusal_of
 from headrace.server.settings import Settings
 
-OPEN = frozenset(
-    {"/", "/health", "/headrace.js", "/index.js", "/index.css", "/openapi.json", "/v1/doctor"}
-)
-"""What anyone may get: a page without data, whether the server is up, and how to talk to it."""
+OPEN = frozenset({"/", "/dashboard", "/health", "/headrace.js", "/openapi.json", "/v1/doctor"})
+"""What anyone may get: pages without data, whether the server is up, and how to talk to it."""
 
-PAGES = frozenset({"/"})
+ASSETS = "/assets/"
+"""How the addresses of what a page loads begin: these are open, too."""
+
+PAGES = frozenset({"/", "/dashboard"})
 """What a link on another site may lead to."""
 
 STREAMS = ("/events", "/stream")
@@ -70,10 +71,10 @@ class Guard:
 
     def _user(self, headers: Headers, scope: Scope, path: str) -> str:
         user = self._users.user(headers.get("authorization", ""))
-        if user is None and path not in OPEN:
+        if user is None and not is_open(path):
             user = self._by_ticket(scope, path)
-        if user is None and path not in OPEN:
-            raise unauthorized()
+            if user is None:
+                raise unauthorized()
         return user or ""
 
     def _check_host(self, headers: Headers) -> None:
@@ -123,6 +124,11 @@ class Guard:
             return None
         tickets = QueryParams(scope["query_string"]).getlist("ticket")
         return self._tickets.redeem(tickets[0]) if tickets else None
+
+
+def is_open(path: str) -> bool:
+    """Whether anyone may get what stands there, also from a server that knows users."""
+    return path in OPEN or path.startswith(ASSETS)
 
 
 def origin_of(text: str) -> str | None:

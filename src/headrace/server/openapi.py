@@ -20,9 +20,10 @@ from headrace.protocols.ai_sdk import request as ai_sdk
 from headrace.protocols.openai_chat import request as openai_chat
 from headrace.runs.fold import RunState
 from headrace.server.doctor import Frame
-from headrace.server.guard import OPEN, STREAMS
+from headrace.server.guard import STREAMS, is_open
 from headrace.server.operations import JSON, OPERATIONS, Answer, Operation, Parameter, Schema, ref
-from headrace.server.routes import chat, runs
+from headrace.server.overview import Overview
+from headrace.server.routes import chat, runs, sessions
 from headrace.server.ws_messages import Asked, Told
 
 REF = "#/components/schemas/"
@@ -146,7 +147,7 @@ def _answer(answer: Answer) -> Schema:
 
 
 def _security(operation: Operation, users: bool) -> list[Schema]:
-    if operation.path in OPEN or not users:
+    if is_open(operation.path) or not users:
         return []
     streams = operation.path.endswith((*STREAMS, "/ws")) and operation.method == "GET"
     return [{"bearer": []}, {"ticket": []}] if streams else [{"bearer": []}]
@@ -154,7 +155,7 @@ def _security(operation: Operation, users: bool) -> list[Schema]:
 
 def _errors(operation: Operation) -> list[int]:
     found = {400, 403, *operation.errors}
-    if operation.path not in OPEN:
+    if not is_open(operation.path):
         found.add(401)
     if operation.body is not None:
         found |= {408, 413}
@@ -176,7 +177,9 @@ def _refusal(status: int, schema: str) -> Schema:
 
 def _schemas() -> Schema:
     """All of the document's schemas, by name."""
-    found = _components(_same, AnyEvent, RunState, runs.Listed, Frame, union="Event")
+    listed = (runs.Listed, sessions.SessionListed, sessions.Conversation)
+    shown = (RunState, *listed, Overview, Frame)
+    found = _components(_same, AnyEvent, *shown, union="Event")
     found |= _components(_asked, runs.StartRun, runs.Cancel, runs.Input, runs.Decision)
     for prefix, body in _OF_OTHERS.items():
         found |= _components(partial(_prefixed, prefix), body)
@@ -246,7 +249,9 @@ def _object(**properties: Schema) -> Schema:
 
 _STRING: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer"}
+_NUMBER: Schema = {"type": "number"}
 _YES: Schema = {"type": "boolean"}
+_STRINGS: Schema = {"type": "array", "items": _STRING}
 
 _TOLD: dict[str, Schema] = {
     "Refusal": _object(code=_STRING, message=_STRING, hint=_STRING),
@@ -256,11 +261,24 @@ _TOLD: dict[str, Schema] = {
     "Failure": _object(code=_STRING, message=_STRING, hint=_STRING, retryable=_YES),
     "Started": _object(run_id=_STRING, created=_YES, events=_STRING),
     "Named": _object(run_id=_STRING),
+    "Decided": _object(run_id=_STRING, call_id=_STRING),
     "RunList": _object(runs={"type": "array", "items": ref("Listed")}),
-    "Snapshot": {"allOf": [ref("RunState"), _object(live=_YES)]},
+    "SessionList": _object(sessions={"type": "array", "items": ref("SessionListed")}),
+    "Snapshot": {"allOf": [ref("RunState"), _object(live=_YES, user=_STRING, created_at=_NUMBER)]},
     "Ticket": _object(ticket=_STRING, expires_in=_COUNT),
     "Model": _object(id=_STRING, object=_STRING, created=_COUNT, owned_by=_STRING),
     "ModelList": _object(object=_STRING, data={"type": "array", "items": ref("Model")}),
+    "About": _object(
+        version=_STRING,
+        user=_STRING,
+        users=_YES,
+        operator=_YES,
+        store=_STRING,
+        agents={
+            "type": "array",
+            "items": _object(name=_STRING, model=_STRING, why=_STRING, tools=_STRINGS),
+        },
+    ),
     "Health": _object(status={"enum": ["ok", "draining"]}, live_runs=_COUNT, viewers=_COUNT),
 }
 """What the server says that is no type of its own."""

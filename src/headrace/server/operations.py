@@ -207,12 +207,17 @@ _RUNS = (
         path="/v1/runs/{run_id}/approvals/{call_id}",
         tag="runs",
         summary="Approve or deny a call that waits for a person",
-        description="No call waits for anyone yet: the answer is 409, `no_approval_needed`.",
+        description=(
+            "Only the first decision counts: 409, `no_approval_needed`, where no such call waits "
+            "(any more). `input` gives it other arguments to run with. `seen` are the arguments "
+            "that you saw: 409, `approval_changed`, where it waits with others. `agent` is the "
+            "path of the agent that calls, where two agents' calls have one id."
+        ),
         parameters=(_RUN, Parameter("call_id", "The call.", place="path")),
         body=ref("Decision"),
         example={"approved": True},
-        answers={},
-        errors=(404, 409, 413),
+        answers={202: Answer("The decision is kept.", {JSON: ref("Decided")})},
+        errors=(404, 409, 413, 503),
     ),
     Operation(
         method="POST",
@@ -235,6 +240,38 @@ _RUNS = (
             "that are none, 1009 after one that is too large."
         ),
         answers={101: Answer("The protocol is switched.")},
+    ),
+)
+
+_NAMED = Parameter("session", "The conversation; its user's own.", place="path")
+
+_SESSIONS = (
+    Operation(
+        method="GET",
+        path="/v1/sessions",
+        tag="sessions",
+        summary="List one's conversations, last used first",
+        parameters=(Parameter("limit", "How many, at most 200.", {**_COUNT, "default": 50}),),
+        answers={200: Answer("The conversations.", {JSON: ref("SessionList")})},
+    ),
+    Operation(
+        method="GET",
+        path="/v1/sessions/{session}",
+        tag="sessions",
+        summary="Read a conversation",
+        description="What was said in its live run comes with that run's end.",
+        parameters=(_NAMED,),
+        answers={200: Answer("The conversation.", {JSON: ref("Conversation")})},
+        errors=(404,),
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/sessions/{session}",
+        tag="sessions",
+        summary="Forget a conversation, its runs and all that was said",
+        parameters=(_NAMED,),
+        answers={204: Answer("It is forgotten.")},
+        errors=(404, 409),
     ),
 )
 
@@ -365,6 +402,15 @@ def _number(name: str, description: str, default: int, most: int) -> Parameter:
     return Parameter(name, description, {**_COUNT, "maximum": most, "default": default})
 
 
+_SAME = Answer("It is the file whose tag `If-None-Match` names.")
+
+_WHOLE = "For operators, where the server has users."
+_WINDOW = Parameter(
+    "window",
+    "How many seconds the series reaches back.",
+    {"type": "integer", "minimum": 10, "maximum": 3600, "default": 3600},
+)
+
 _ABOUT = (
     Operation(
         method="GET",
@@ -375,6 +421,41 @@ _ABOUT = (
             200: Answer("They are.", {JSON: ref("Health")}),
             503: Answer("The server stops, and takes none.", {JSON: ref("Health")}),
         },
+    ),
+    Operation(
+        method="GET",
+        path="/v1/about",
+        tag="about",
+        summary="Ask who answers here, and who asks",
+        answers={200: Answer("The agents, each with its model.", {JSON: ref("About")})},
+    ),
+    Operation(
+        method="GET",
+        path="/v1/overview",
+        tag="about",
+        summary="Get the figures of the whole server",
+        description=_WHOLE,
+        parameters=(_WINDOW,),
+        answers={200: Answer("The figures now.", {JSON: ref("Overview")})},
+    ),
+    Operation(
+        method="GET",
+        path="/v1/overview/events",
+        tag="about",
+        summary="Watch the figures of the whole server",
+        description=f"{_WHOLE} The first overview is whole; then one comes a second while "
+        "something changes, with the slots that may have changed: those from `since` on.",
+        parameters=(_WINDOW,),
+        answers={200: Answer("The figures.", {SSE: frames("`data:` overviews.", "Overview")})},
+        errors=(405, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/metrics",
+        tag="about",
+        summary="Get the figures of this process's runs for Prometheus",
+        description=_WHOLE,
+        answers={200: Answer("The exposition format 0.0.4.", {"text/plain": {"type": "string"}})},
     ),
     Operation(
         method="GET",
@@ -404,16 +485,24 @@ _ABOUT = (
             path=path,
             tag="about",
             summary=summary,
-            answers={200: Answer("The file.", {kind: {"type": "string"}})},
+            answers={200: Answer("The file.", {kind: {"type": "string"}}), 304: _SAME},
         )
         for path, summary, kind in (
-            ("/", "Get the page", "text/html"),
-            ("/index.js", "Get the page's script", "text/javascript"),
-            ("/index.css", "Get the page's style", "text/css"),
+            ("/", "Get the chat page", "text/html"),
+            ("/dashboard", "Get the dashboard", "text/html"),
             ("/headrace.js", "Get the JavaScript client", "text/javascript"),
         )
     ),
+    Operation(
+        method="GET",
+        path="/assets/{name}",
+        tag="about",
+        summary="Get a file that a page loads",
+        parameters=(Parameter("name", "Its path, with slashes: `chat/app.js`.", place="path"),),
+        answers={200: Answer("The file.", {"*/*": {"type": "string"}}), 304: _SAME},
+        errors=(404,),
+    ),
 )
 
-OPERATIONS = (*_RUNS, *_CHATS, *_OTHERS, *_ABOUT)
+OPERATIONS = (*_RUNS, *_SESSIONS, *_CHATS, *_OTHERS, *_ABOUT)
 """All of them."""

@@ -10,10 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from headrace.errors import (
+    ApprovalChanged,
     ConfigurationError,
     HeadraceError,
     IdempotencyConflict,
     InputTooLarge,
+    InvalidArguments,
+    NoApprovalNeeded,
     ReplayGap,
     RequestRefused,
     RunEnded,
@@ -39,16 +42,22 @@ SECURITY = {
 PAGE_SECURITY = SECURITY | {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types dompurify"
     ),
     "cross-origin-opener-policy": "same-origin",
 }
-"""On a page: its own scripts and styles, nothing from another host, nothing inline."""
+"""On a page: its own scripts and styles, nothing from another host, nothing inline.
+
+And no text becomes HTML or a script but through DOMPurify (W3C Trusted Types).
+"""
 
 STATUS: tuple[tuple[type[HeadraceError], int], ...] = (
     (RunNotFound, 404),
     (SessionNotFound, 404),
     (RunEnded, 409),
+    (NoApprovalNeeded, 409),
+    (ApprovalChanged, 409),
     (SessionBusy, 409),
     (SessionConflict, 409),
     (ReplayGap, 410),
@@ -59,6 +68,7 @@ STATUS: tuple[tuple[type[HeadraceError], int], ...] = (
     (RunHandedOver, 503),
     (ConfigurationError, 500),
     (UsageError, 400),
+    (InvalidArguments, 400),
 )
 """The first row that fits; whatever fits none is this server's own fault."""
 

@@ -58,6 +58,7 @@ def serve(
     settings: Settings | None = None,
     why: str = "",
     show: Callable[[str], object] = print,
+    on_listening: Callable[[str], object] = lambda address: None,
     **more: Any,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C, then drain it.
@@ -72,15 +73,18 @@ def serve(
         store: Where runs are kept; by default ``HEADRACE_STORE``, or a file where your data is.
         tokens: User to token; by default those of ``HEADRACE_TOKENS`` (see `auth.read_tokens`).
         settings: The rest.
-        why: Why the model is this one, for the banner.
+        why: Why the first agent's model is this one, for the banner and the page.
         show: Prints the banner.
+        on_listening: Told the server's address once it can be reached.
         **more: Fields of `Settings`, in its place.
 
     Raises:
         ConfigurationError: an address beyond this machine without tokens, one that is taken, or
             a setting, model or token that makes no sense.
     """
-    asyncio.run(_serve(list(agents), host, port, store, tokens, settings, why, show, more))
+    asyncio.run(
+        _serve(list(agents), host, port, store, tokens, settings, why, show, on_listening, more)
+    )
 
 
 async def _serve(  # long: every choice of an operator comes together here
@@ -92,6 +96,7 @@ async def _serve(  # long: every choice of an operator comes together here
     settings: Settings | None,
     why: str,
     show: Callable[[str], object],
+    on_listening: Callable[[str], object],
     more: dict[str, Any],
 ) -> None:
     users = tokens if isinstance(tokens, Users) else Users(tokens) if tokens else read_tokens()
@@ -107,10 +112,11 @@ async def _serve(  # long: every choice of an operator comes together here
     for agent in agents:
         agent.model  # noqa: B018  # a model or key that is missing is told now, not to a client
     own = default_store() if store is None else None
-    headrace_app = app(agents, store=own or store, tokens=users, settings=settings)
+    headrace_app = app(agents, store=own or store, tokens=users, settings=settings, why=why)
     listening = listen(host, port)
     address = f"http://{_shown(host)}:{listening.getsockname()[1]}"
     show(banner(headrace_app.service, address, why))
+    on_listening(address)
     await Program(headrace_app).serve(sockets=[listening])
     if own is not None:
         await own.close()

@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         live_runs: Most live runs of one user.
         new_runs: Most runs that one user may begin in a minute.
         models: Models that a request may name instead of its agent's own; none by default.
+        operators: Users who see every run, the dashboard's figures and ``/metrics``, and may stop
+            any run. Where the server knows no users, everyone sees the figures.
         allow_origins: Web origins (``https://app.example``) whose pages may call this server
             from elsewhere (CORS); none by default.
         allow_hosts: Names that a request's ``Host`` may have, without port; empty for any.
@@ -59,6 +61,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     live_runs: int = 10
     new_runs: int = 60
     models: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
     allow_origins: tuple[str, ...] = ()
     allow_hosts: tuple[str, ...] = ()
     log_prompts: bool = False

@@ -116,6 +116,11 @@ class RunStream:
                 async with asyncio.timeout(LAST_WORD):
                     await self._break_off(send, DRAINING)
 
+    @property
+    def after(self) -> int:
+        """The last event that was taken for the reader."""
+        return self._after
+
     async def _let_go(self, writer: asyncio.Task[None]) -> None:
         """End what is left; raises what the writer did."""
         if self._timer is not None:

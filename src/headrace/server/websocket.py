@@ -119,13 +119,13 @@ class Socket:
         except OSError:
             return  # left already
         worker = self._loop.create_task(self._work(), name="websocket")
-        self._service.watch("", self)  # so that it is told to stop, with runs or without
+        self._service.look_on(self)  # so that it is told to stop, with runs or without
         self._look()
         try:
             await self._read_all()
             await self._finish(worker)
         finally:
-            self._service.unwatch("", self)
+            self._service.look_away(self)
             if self._timer is not None:
                 self._timer.cancel()
             for subscription in self._subscriptions.values():
@@ -232,6 +232,7 @@ class Socket:
             model=asked.model,
             session=asked.session,
             history=history or None,
+            keep=asked.keep,
             idempotency_key=asked.idempotency_key,
         )
         if asked.subscribe:
@@ -258,19 +259,25 @@ class Socket:
         return Done(asked.ref, record.id, end)
 
     async def _steer(self, asked: Steer) -> Told:
-        record = await self._service.record(self._user, asked.run_id)
+        record = await self._service.own(self._user, asked.run_id)
         if not asked.content.strip():
             raise bad_request("invalid_request", "The content is empty.")
         await self._service.runtime.send(record.id, asked.content)
         return Done(asked.ref, record.id)
 
     async def _approve(self, asked: Approve) -> Told:
-        record = await self._service.record(self._user, asked.run_id)
-        raise RequestRefused(
-            409,
-            "no_approval_needed",
-            f"No call {asked.call_id[:80]!r} of the run {record.id} waits for a decision.",
+        record = await self._service.own(self._user, asked.run_id)
+        await self._service.runtime.decide(
+            record.id,
+            asked.call_id,
+            asked.approved,
+            agent=asked.agent,
+            by=record.user or None,
+            reason=asked.reason,
+            input=asked.input,
+            seen=asked.seen,
         )
+        return Done(asked.ref, record.id)
 
     async def _ping(self, asked: Ping) -> Told:
         return Pong(asked.ref)

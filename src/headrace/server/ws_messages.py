@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from headrace.errors import HeadraceError, RequestRefused, UsageError
 from headrace.events import Event
 from headrace.protocols.encoder import Encoder
 from headrace.protocols.native import failure
 from headrace.server.bodies import MOST_SAID
-from headrace.server.routes.runs import StartRun
+from headrace.server.routes.runs import MOST_REASON, StartRun
 
 Ref = Annotated[str, Meta(min_length=1, max_length=64)]
 """A client's own word for one of its requests, or for a subscription."""
@@ -62,7 +62,10 @@ class Approve(_Asked, tag="approve"):
     run_id: str
     call_id: str
     approved: bool
-    reason: str | None = None
+    reason: Annotated[str, Meta(max_length=MOST_REASON)] | None = None
+    agent: str | None = None
+    input: dict[str, Any] | None = None
+    seen: Any | UnsetType = UNSET
 
 
 class Ping(Struct, forbid_unknown_fields=True, tag_field="op", tag="ping"):

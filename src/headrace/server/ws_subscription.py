@@ -60,6 +60,11 @@ class Subscription:
         self._head = events_head(ref, record.id)
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def after(self) -> int:
+        """The last event that was sent."""
+        return self._after
+
     def begin(self, send: Send, over: Callable[[], object]) -> None:
         """Send from now on; `over` is called when nothing more comes."""
         self._task = asyncio.create_task(self._run(send), name=f"show {self._record.id}")

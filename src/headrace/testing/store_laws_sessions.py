@@ -68,6 +68,59 @@ class SessionLaws(StoreLawsBase):
             same(_facts(await store.session("s")), ("", 2, None, (HELLO, ANSWER)), "the session")
             same(await store.append_session("s", 2, [HELLO]), 3, "the version")
 
+    async def test_what_both_begin_with_stays_as_it_was(self) -> None:
+        """Replaced is what differs; the messages before it keep the runs that said them."""
+        async with self.opened() as store:
+            await store.append_session("s", 0, [HELLO])
+            for run_id, said, runs in (
+                ("a", [HELLO, ANSWER], ("", "a")),
+                ("b", [HELLO, ANSWER, *EVERY_MESSAGE], ("", "a", *["b"] * len(EVERY_MESSAGE))),
+                ("c", [HELLO, ANSWER, EVERY_MESSAGE[0], HELLO], ("", "a", "b", "c")),
+                ("d", [HELLO, ANSWER], ("", "a")),  # nothing differs, and less is left
+                ("e", [HELLO, HELLO, ANSWER], ("", "e", "e")),
+                ("f", [ANSWER], ("f",)),
+            ):
+                await begin(store, run_id, session="s")
+                await store.end(run_id, 0, [complete(1)], said, instead=True)
+                session = await store.session("s")
+                same(session.messages, tuple(said), f"the messages that the run {run_id} left")
+                same(session.runs, runs, f"whose they are, after the run {run_id}")
+                same(session.version, len(said), f"the version after the run {run_id}")
+            await begin(store, "g", session="s")
+            await store.end("g", 0, [complete(1)], [HELLO, ANSWER])
+            same((await store.session("s")).runs, ("f", "g", "g"), "whose the messages are")
+
+    async def test_each_message_tells_the_run_that_it_came_from(self) -> None:
+        """Also when that is forgotten; none where it was added from outside; not in lists."""
+        async with self.opened() as store:
+            await begin(store, "a", session="s")
+            same((await store.session("s")).runs, (), "whose the messages of a new session are")
+            await store.end("a", 0, [complete(1)], [HELLO, ANSWER])
+            await store.append_session("s", 2, [HELLO])
+            await begin(store, "b", session="s")
+            await store.end("b", 0, [failed(1)], [ANSWER])
+            await store.delete_run("a")
+            same((await store.session("s")).runs, ("a", "a", "", "b"), "whose the messages are")
+            same([session.runs for session in await store.sessions()], [()], "the same in a list")
+
+    async def test_a_session_has_the_title_of_its_first_question(self) -> None:
+        """That of the run which began it, until another takes the place of its first message."""
+        async with self.opened() as store:
+            await store.append_session("s", 0, [])
+            for run_id, title, said, want in (
+                ("a", "", [], ""),
+                ("b", "one", [HELLO, ANSWER], "one"),
+                ("c", "two", [HELLO, ANSWER, HELLO], "one"),
+                ("d", "three", [], "one"),
+                ("e", "four", [ANSWER, HELLO], "four"),
+            ):
+                await begin(store, run_id, session="s", title=title)
+                await store.end(run_id, 0, [complete(1)], said, instead=True)
+                session, (listed,) = await store.session("s"), await store.sessions()
+                same((session.title, listed.title), (want, want), f"the title after {run_id}")
+            await begin(store, "f", session="new", title="new")
+            same((await store.session("new")).title, "new", "the title of a session that began")
+
     async def test_what_was_said_is_committed_with_the_end(self) -> None:
         """Who is shown the end finds the session complete and free."""
         async with self.opened() as store:

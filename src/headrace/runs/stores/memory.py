@@ -71,6 +71,7 @@ class MemoryStore:
                 self._need(run.size + SESSION_COST)
                 session = self._sessions.open(record.session, record.user, self._clock())
                 session.live_run = record.id
+                session.title = session.title or record.title
             self._runs.add(run)
             return run.record
 
@@ -112,8 +113,9 @@ class MemoryStore:
             if session is not None and session.live_run == run_id:
                 session.live_run = None
                 if said and instead:
-                    self._sessions.clear(session)
-                self._sessions.add(session, said, self._clock())
+                    self._sessions.replace(session, said, self._clock(), run.fixed)
+                else:
+                    self._sessions.add(session, said, self._clock(), run_id)
 
     async def read(self, run_id: str, after: int, max_bytes: int = READ_BYTES) -> list[Event]:
         """See `Store.read`."""

@@ -9,7 +9,7 @@ import msgspec
 from headrace.errors import SessionBusy, SessionConflict, SessionNotFound
 from headrace.messages import Message
 from headrace.runs.stores.memory_room import Room
-from headrace.runs.stores.record import SessionRecord
+from headrace.runs.stores.record import RunRecord, SessionRecord
 
 SESSION_COST = 1024
 """What a session costs besides its messages, in bytes."""
@@ -18,8 +18,8 @@ _encoder = msgspec.json.Encoder()
 
 
 def messages_size(messages: Sequence[Message]) -> int:
-    """Bytes that messages are counted as: those of their JSON."""
-    return len(_encoder.encode(messages)) if messages else 0
+    """Bytes that messages are counted as: those of each one's JSON."""
+    return sum(len(_encoder.encode(message)) for message in messages)
 
 
 class MemorySession:
@@ -28,10 +28,12 @@ class MemorySession:
     def __init__(self, session: str, user: str, now: float) -> None:
         self.id = session
         self.user = user
+        self.title = ""
         self.live_run: str | None = None
         self.size = SESSION_COST
         self.created_at = self.updated_at = now
         self._messages: list[Message] = []
+        self._runs: list[str] = []
 
     @property
     def version(self) -> int:
@@ -48,6 +50,8 @@ class MemorySession:
             updated_at=self.updated_at,
             live_run=self.live_run,
             messages=tuple(self._messages) if whole else (),
+            runs=tuple(self._runs) if whole else (),
+            title=self.title,
         )
 
     def check_free(self) -> None:
@@ -59,20 +63,28 @@ class MemorySession:
         if self.live_run is not None:
             raise SessionBusy(self.id, self.live_run)
 
-    def add(self, messages: Sequence[Message], now: float) -> int:
-        """Add messages; gives the bytes that they are counted as."""
+    def add(self, messages: Sequence[Message], now: float, run_id: str = "") -> int:
+        """Add messages of a run, or of none; gives the bytes that they are counted as."""
         if not messages:
             return 0
         size = messages_size(messages)
         self._messages += messages
+        self._runs += [run_id] * len(messages)
         self.updated_at = now
         self.size += size
         return size
 
-    def clear(self) -> int:
-        """Drop all messages; gives the bytes that they were counted as."""
-        size = messages_size(self._messages)
-        self._messages = []
+    def common(self, messages: Sequence[Message]) -> int:
+        """How many messages both begin with."""
+        pairs = zip(self._messages, messages, strict=False)
+        differ = (nth for nth, (mine, theirs) in enumerate(pairs) if mine != theirs)
+        return next(differ, min(len(self._messages), len(messages)))
+
+    def cut(self, keep: int, now: float) -> int:
+        """Drop the messages behind the first `keep`; gives the bytes that they were counted as."""
+        size = messages_size(self._messages[keep:])
+        del self._messages[keep:], self._runs[keep:]
+        self.updated_at = now
         self.size -= size
         return size
 
@@ -143,14 +155,22 @@ class MemorySessions:
             self._room.used += found.size
         return found
 
-    def add(self, session: MemorySession, messages: Sequence[Message], now: float) -> int:
+    def add(
+        self, session: MemorySession, messages: Sequence[Message], now: float, run_id: str = ""
+    ) -> int:
         """Add messages; gives the new version."""
-        self._room.used += session.add(messages, now)
+        self._room.used += session.add(messages, now, run_id)
         return session.version
 
-    def clear(self, session: MemorySession) -> None:
-        """Drop its messages."""
-        self._room.used -= session.clear()
+    def replace(
+        self, session: MemorySession, messages: Sequence[Message], now: float, run: RunRecord
+    ) -> None:
+        """Let it hold these messages; those that both begin with stay as they are."""
+        keep = session.common(messages)
+        if not keep:
+            session.title = run.title
+        self._room.used -= session.cut(keep, now)
+        self.add(session, messages[keep:], now, run.id)
 
     def remove(self, session: MemorySession) -> None:
         """Forget it."""

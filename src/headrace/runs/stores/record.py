@@ -88,6 +88,9 @@ class SessionRecord(Struct, frozen=True):
         updated_at: Unix seconds, of the last append.
         live_run: The run that is going on in it, if any.
         messages: All of them, in order; empty in lists.
+        runs: For each message the id of the run that it came from, which may be forgotten by now;
+            ``""`` for one that was added outside a run. Empty in lists.
+        title: That of the run that began it, or of the one that has replaced its first message.
     """
 
     id: str
@@ -97,6 +100,8 @@ class SessionRecord(Struct, frozen=True):
     updated_at: float
     live_run: str | None = None
     messages: tuple[Message, ...] = ()
+    runs: tuple[str, ...] = ()
+    title: str = ""
 
 
 class Signal(Struct, frozen=True):

@@ -43,7 +43,7 @@ def create(record: RunRecord, tx: Transaction) -> RunRecord:
     if tx.db.execute("SELECT 1 FROM runs WHERE id = ?", (record.id,)).fetchall():
         raise LogConflict(f"There is a run {record.id[:80]} already.")
     if record.session is not None:
-        sqlite_sessions.open_for_run(record.session, record.user, tx)
+        sqlite_sessions.open_for_run(record.session, record.user, record.title, tx)
     values = [getattr(record, field) for field in _KEPT]
     values[-1] = None if record.usage is None else _encoder.encode(record.usage)
     num = tx.db.execute(_INSERT, values).lastrowid

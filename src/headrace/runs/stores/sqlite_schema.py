@@ -91,7 +91,16 @@ CREATE TABLE messages (
 );
 """
 
-MIGRATIONS: Sequence[str] = (_VERSION_1,)
+_VERSION_2 = """
+-- The id of the run that said it, '' for none: the id itself, as it outlives the run's row.
+ALTER TABLE messages ADD COLUMN run TEXT NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN title TEXT NOT NULL DEFAULT '';
+UPDATE sessions SET title = coalesce((
+    SELECT title FROM runs WHERE session = sessions.id ORDER BY created_at, num LIMIT 1
+), '');
+"""
+
+MIGRATIONS: Sequence[str] = (_VERSION_1, _VERSION_2)
 """What makes version 1 of an empty file, version 2 of version 1, and so on."""
 
 

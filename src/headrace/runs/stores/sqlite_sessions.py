@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -17,24 +18,23 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(tuple[Message, ...])
 
 _RECORD = """
-SELECT num, id, user, version, created_at, updated_at,
+SELECT num, title, id, user, version, created_at, updated_at,
     (SELECT id FROM runs WHERE session = sessions.id AND status = 'running')
 FROM sessions
 """
 
-# Record and messages in one statement: one view of the file.
+_OF_SESSION = f"BETWEEN num << {SEQ_BITS} AND ((num + 1) << {SEQ_BITS}) - 1"
+
+# Record and messages in one statement: one view of the file. A run's id has no comma.
 _WHOLE = f"""
-SELECT id, user, version, created_at, updated_at,
-    (SELECT id FROM runs WHERE session = sessions.id AND status = 'running'),
-    CAST((
-        SELECT group_concat(payload, ',') FROM (
-            SELECT payload FROM messages
-            WHERE place BETWEEN sessions.num << {SEQ_BITS}
-                AND ((sessions.num + 1) << {SEQ_BITS}) - 1
-            ORDER BY place
-        )
-    ) AS BLOB)
-FROM sessions WHERE id = ?
+WITH session AS ({_RECORD} WHERE id = ?),
+said AS (
+    SELECT payload, run FROM session JOIN messages ON place {_OF_SESSION} ORDER BY place
+)
+SELECT session.*,
+    CAST((SELECT group_concat(payload, ',') FROM said) AS BLOB),
+    (SELECT group_concat(run, ',') FROM said)
+FROM session
 """  # noqa: S608 (constants)
 
 
@@ -43,9 +43,12 @@ def session(session_id: str, connection: sqlite3.Connection) -> SessionRecord:
     found = connection.execute(_WHOLE, (session_id,)).fetchall()
     if not found:
         raise SessionNotFound(session_id)
-    *fields, joined = found[0]
-    record = SessionRecord(*fields)
-    return replace(record, messages=_decoder.decode(b"[" + (joined or b"") + b"]"))
+    *record, joined, runs = found[0]
+    return replace(
+        _record(record),
+        messages=_decoder.decode(b"[" + (joined or b"") + b"]"),
+        runs=() if runs is None else tuple(runs.split(",")),
+    )
 
 
 def sessions(user: str | None, limit: int, connection: sqlite3.Connection) -> list[SessionRecord]:
@@ -54,11 +57,11 @@ def sessions(user: str | None, limit: int, connection: sqlite3.Connection) -> li
     found = connection.execute(
         f"{_RECORD} {where} ORDER BY updated_at DESC, num DESC LIMIT ?", (*values, limit)
     )
-    return [SessionRecord(*fields) for _, *fields in found.fetchall()]
+    return [_record(row) for row in found.fetchall()]
 
 
-def open_for_run(session_id: str, user: str, tx: Transaction) -> None:
-    """Make the session if it is new.
+def open_for_run(session_id: str, user: str, title: str, tx: Transaction) -> None:
+    """Make the session if it is new; one without a title gets the run's.
 
     Raises:
         SessionBusy: it has a live run.
@@ -66,26 +69,34 @@ def open_for_run(session_id: str, user: str, tx: Transaction) -> None:
     """
     found = _found(session_id, tx)
     if found is None:
-        _make(session_id, user, tx)
+        _make(session_id, user, tx, title)
         return
     _check_user(found, user)
     _check_free(found)
+    num, record = found
+    if title and not record.title:
+        tx.db.execute("UPDATE sessions SET title = ? WHERE num = ?", (title, num))
 
 
 def say(run: int, messages: Sequence[Message], instead: bool, tx: Transaction) -> None:
     """Add messages to the session of the run of this number, if it has one that is there.
 
-    With `instead` they take the place of those that are there.
+    With `instead` they take the place of those that are there, but for those that both begin with.
     """
     found = tx.db.execute(
-        "SELECT sessions.num, version FROM runs JOIN sessions ON sessions.id = runs.session "
-        "WHERE runs.num = ?",
+        "SELECT sessions.num, version, runs.id, runs.title "
+        "FROM runs JOIN sessions ON sessions.id = runs.session WHERE runs.num = ?",
         (run,),
     ).fetchall()
-    for num, version in found:
+    for num, version, run_id, title in found:
+        said = [_encoder.encode(message) for message in messages]
         if instead:
-            _clear(num, tx)
-        _add(num, 0 if instead else version, messages, tx)
+            version = _common(num, said, tx)
+            _cut(num, version, tx)
+            del said[:version]
+            if not version:
+                tx.db.execute("UPDATE sessions SET title = ? WHERE num = ?", (title, num))
+        _add(num, version, said, tx, run_id)
 
 
 def append(
@@ -96,7 +107,7 @@ def append(
     if found is None:
         if expected_version:
             raise SessionNotFound(session_id)
-        return _add(_make(session_id, user, tx), 0, messages, tx)
+        return _append(_make(session_id, user, tx), 0, messages, tx)
     num, record = found
     _check_user(found, user)
     _check_free(found)
@@ -106,7 +117,7 @@ def append(
             f"an append after {expected_version} was refused.",
             hint="Read it again, and append to what it is now.",
         )
-    return _add(num, record.version, messages, tx)
+    return _append(num, record.version, messages, tx)
 
 
 def check_removable(session_id: str, tx: Transaction) -> list[tuple[int, str]]:
@@ -127,7 +138,7 @@ def remove(session_id: str, tx: Transaction) -> None:
     """Forget a session and its messages."""
     found = _found(session_id, tx)
     if found is not None:
-        _clear(found[0], tx)
+        _cut(found[0], 0, tx)
         tx.db.execute("DELETE FROM sessions WHERE num = ?", (found[0],))
 
 
@@ -136,7 +147,12 @@ _Found = tuple[int, SessionRecord]
 
 def _found(session_id: str, tx: Transaction) -> _Found | None:
     found = tx.db.execute(f"{_RECORD} WHERE id = ?", (session_id,)).fetchall()
-    return (found[0][0], SessionRecord(*found[0][1:])) if found else None
+    return (found[0][0], _record(found[0])) if found else None
+
+
+def _record(row: Sequence[Any]) -> SessionRecord:
+    _, title, *fields = row
+    return replace(SessionRecord(*fields), title=title)
 
 
 def _check_user(found: _Found, user: str) -> None:
@@ -149,28 +165,50 @@ def _check_free(found: _Found) -> None:
         raise SessionBusy(found[1].id, found[1].live_run)
 
 
-def _make(session_id: str, user: str, tx: Transaction) -> int:
+def _make(session_id: str, user: str, tx: Transaction, title: str = "") -> int:
     made = tx.db.execute(
-        "INSERT INTO sessions (id, user, version, created_at, updated_at) VALUES (?, ?, 0, ?, ?)",
-        (session_id, user, tx.now, tx.now),
+        "INSERT INTO sessions (id, user, title, version, created_at, updated_at) "
+        "VALUES (?, ?, ?, 0, ?, ?)",
+        (session_id, user, title, tx.now, tx.now),
     )
     assert made.lastrowid is not None  # noqa: S101 (an INSERT has made it)
     return made.lastrowid
 
 
-def _clear(num: int, tx: Transaction) -> None:
-    first = num << SEQ_BITS
-    last = first + (1 << SEQ_BITS) - 1
-    tx.db.execute("DELETE FROM messages WHERE place BETWEEN ? AND ?", (first, last))
+def _places(num: int, keep: int = 0) -> tuple[int, int]:
+    """The places of a session's messages behind the first `keep`."""
+    return (num << SEQ_BITS) + keep + 1, ((num + 1) << SEQ_BITS) - 1
 
 
-def _add(num: int, version: int, messages: Sequence[Message], tx: Transaction) -> int:
+def _common(num: int, said: Sequence[bytes], tx: Transaction) -> int:
+    """How many messages the session and `said` both begin with."""
+    held = tx.db.execute(
+        "SELECT payload FROM messages WHERE place BETWEEN ? AND ? ORDER BY place", _places(num)
+    )
+    count = 0
+    for (payload,), mine in zip(held, said, strict=False):
+        if payload != mine:
+            break
+        count += 1
+    held.close()
+    return count
+
+
+def _cut(num: int, keep: int, tx: Transaction) -> None:
+    tx.db.execute("DELETE FROM messages WHERE place BETWEEN ? AND ?", _places(num, keep))
+
+
+def _append(num: int, version: int, messages: Sequence[Message], tx: Transaction) -> int:
     if not messages:
         return version
-    first = (num << SEQ_BITS) + version + 1
-    rows = [(first + nth, _encoder.encode(message)) for nth, message in enumerate(messages)]
-    tx.db.executemany("INSERT INTO messages (place, payload) VALUES (?, ?)", rows)
-    version += len(messages)
+    return _add(num, version, [_encoder.encode(message) for message in messages], tx)
+
+
+def _add(num: int, version: int, said: Sequence[bytes], tx: Transaction, run_id: str = "") -> int:
+    first, _ = _places(num, version)
+    rows = [(first + nth, payload, run_id) for nth, payload in enumerate(said)]
+    tx.db.executemany("INSERT INTO messages (place, payload, run) VALUES (?, ?, ?)", rows)
+    version += len(said)
     tx.db.execute(
         "UPDATE sessions SET version = ?, updated_at = ? WHERE num = ?", (version, tx.now, num)
     )

@@ -69,7 +69,8 @@ class Store(Protocol):
         The record gets its status, reason and usage, ends `at` the terminal event, and has no
         owner any more; signals left for the run are dropped; `said` is added to the run's
         session, if it has one that is still there. With `instead` it is put in place of all that
-        the session holds; nothing said changes nothing.
+        the session holds: the messages that both begin with stay as they are, with the runs that
+        they came from, and the rest is replaced. Nothing said changes nothing.
 
         Raises:
             LogConflict: as `append`; or the last event is not terminal, or another one is.

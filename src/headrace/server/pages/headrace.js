@@ -157,6 +157,7 @@ export class Folder {
   reasoning = "";
   steps = 0;
   tools = []; // the calls that still stand, in order of their start
+  waiting = []; // the calls that wait for a person, oldest first
   usage = { input: 0, output: 0, cached: 0, reasoning: 0, exact: true };
   finish_reason = null;
   output = null;
@@ -171,18 +172,21 @@ export class Folder {
 
   /** Everything so far; later events do not change it. */
   state() {
-    return { ...this, tools: this.tools.map((tool) => ({ ...tool })) };
+    const waiting = this.waiting.map((call) => ({ ...call }));
+    return { ...this, tools: this.tools.map((tool) => ({ ...tool })), waiting };
   }
 
   /** @param {RunEvent} event The next one. Types that are not known are passed over. */
   add(event) {
     this.last_seq = event.seq;
+    if (this.waiting.length) this.waiting = this.waiting.filter((call) => !endsWait(event, call));
     if (event.type === "token") this.#say("text", event);
     else if (event.type === "thought") this.#say("reasoning", event);
     else if (event.type === "step_start") this.#startStep(event);
     else if (event.type === "step_end") this.#endStep(event);
     else if (event.type.startsWith("tool_")) this.#tool(event);
     else if (event.type === "retract") this.#retract(event);
+    else if (event.type === "approval_needed") this.#wait(event);
     else if (event.type === "answer") this.answer = event.content;
     else if (event.type === "run_start") {
       const { run_id, agent_name, model, session = null } = event;
@@ -230,6 +234,12 @@ export class Folder {
     if (type === "tool_end") Object.assign(tool, { output, error, duration_ms });
   }
 
+  #wait({ agent, call_id, name, input, seq }) {
+    const same = (call) => call.agent === agent && call.call_id === call_id;
+    const at = this.waiting.findIndex(same);
+    this.waiting[at < 0 ? this.waiting.length : at] = { call_id, name, input, seq, agent };
+  }
+
   #end({ type, usage = this.usage, metrics, ...more }) {
     const { finish_reason = type, output = null, code, message, reason, receipt } = more;
     Object.assign(this, { status: type, finish_reason, usage, metrics });
@@ -237,6 +247,13 @@ export class Folder {
     if (type === "error") Object.assign(this, { error_code: code, error_message: message });
     if (type === "cancelled") Object.assign(this, { cancel_reason: reason, receipt });
   }
+}
+
+/** Whether a call waits no more: decided, or its agent, or the whole run, has gone on or ended. */
+function endsWait({ type, agent, call_id }, call) {
+  if (type === "approval") return agent === call.agent && call_id === call.call_id;
+  if (type === "agent_end") return agent && `${call.agent}/`.startsWith(`${agent}/`);
+  return TERMINAL.has(type) || (type === "step_start" && agent === call.agent);
 }
 
 /** @param {Iterable<RunEvent>} events A log, from its first event on. @returns {RunState} */

@@ -1,27 +1,30 @@
-"""What is no run: health, the page, its assets, the JavaScript client."""
+"""What is no run: health, the pages, their assets, the JavaScript client."""
 
 from __future__ import annotations
 
-from importlib.resources import files
+from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
+import headrace
+from headrace.agents.agent import Agent
+from headrace.errors import HeadraceError
+from headrace.server.assets import asset_reply, assets
 from headrace.server.doctor import doctor
-from headrace.server.replies import PAGE_SECURITY, reply
+from headrace.server.replies import reply
 from headrace.server.routes.endpoint import Answer, Endpoint, route, route_path
 
 _PAGES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/index.js": ("index.js", "text/javascript; charset=utf-8"),
-    "/index.css": ("index.css", "text/css; charset=utf-8"),
-    "/headrace.js": ("headrace.js", "text/javascript; charset=utf-8"),
+    "/": "index.html",
+    "/dashboard": "dashboard.html",
+    "/headrace.js": "headrace.js",
 }
 
 
 class About(Endpoint):
-    """``/``, ``/health`` and what a page loads."""
+    """``/``, ``/dashboard``, ``/health`` and what a page loads."""
 
     def routes(self) -> list[Route]:
         """The table."""
@@ -29,7 +32,9 @@ class About(Endpoint):
         return [
             route("/health", self.health, "GET"),
             route("/v1/doctor", doctor, "GET"),
+            route("/v1/about", self.about, "GET"),
             *pages,
+            route("/assets/{name:path}", self.asset, "GET"),
         ]
 
     async def health(self, request: Request) -> Answer:
@@ -39,9 +44,40 @@ class About(Endpoint):
         counts = {"live_runs": len(service.runtime.live), "viewers": service.watchers}
         return reply({"status": status, **counts}, 503 if service.draining else 200)
 
+    async def about(self, request: Request) -> Answer:
+        """Who asks, who answers and why, and where runs are kept."""
+        service, user = self.service, self.user(request)
+        operator, store = service.is_operator(user), service.runtime.store
+        told = {
+            "version": headrace.__version__,
+            "user": user,
+            "users": bool(service.users),
+            "operator": operator,
+            # Where the file lies is the operators' business.
+            "store": str(store) if operator else type(store).__name__,
+            "agents": [
+                _agent(agent, service.why if not nth else "")
+                for nth, agent in enumerate(service.agents.values())
+            ],
+        }
+        return reply(told)
+
     async def page(self, request: Request) -> Answer:
-        """A file of `headrace.server.pages`."""
-        name, media_type = _PAGES[route_path(request.scope)]
-        body = (files("headrace.server") / "pages" / name).read_bytes()
-        headers = PAGE_SECURITY | {"cache-control": "no-cache"}
-        return Response(body, 200, headers, media_type)
+        """A page, or the JavaScript client."""
+        return asset_reply(request, assets()[_PAGES[route_path(request.scope)]])
+
+    async def asset(self, request: Request) -> Answer:
+        """A file that a page loads."""
+        found = assets().get(f"assets/{request.path_params['name']}")
+        if found is None:
+            raise HTTPException(404)
+        return asset_reply(request, found)
+
+
+def _agent(agent: Agent, why: str) -> dict[str, Any]:
+    """What there is to know of an agent before it is asked."""
+    try:
+        model = agent.model.name
+    except HeadraceError as error:  # no key or no such model: each run will say so
+        model, why = "", error.message
+    return {"name": agent.name, "model": model, "why": why, "tools": list(agent.tools)}

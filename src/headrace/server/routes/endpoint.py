@@ -18,6 +18,7 @@ from headrace.protocols.table import Format
 from headrace.runs.stores.record import RunRecord
 from headrace.server.bodies import bad_request, body_of, decoded
 from headrace.server.guard import USER
+from headrace.server.overview_stream import OverviewStream
 from headrace.server.replies import nothing
 from headrace.server.service import Service
 from headrace.server.stream import RunStream
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 LAST_EVENT_ID = "last-event-id"
 
-Answer = Response | RunStream
+Answer = Response | RunStream | OverviewStream
 """What an endpoint gives."""
 
 

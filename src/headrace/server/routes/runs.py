@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
 from starlette.routing import Route
 
-from headrace.errors import RequestRefused
 from headrace.messages import File, Image, Message, Reasoning, Text, ToolCall, ToolResult
 from headrace.protocols.table import FORMATS, format_of
 from headrace.runs.sessions import name_of, session_of
@@ -30,6 +29,9 @@ from headrace.usage import Usage
 
 MOST_LISTED = 200
 """Runs of one list."""
+
+MOST_REASON = 4000
+"""Characters of the reason of a decision: the model reads it."""
 
 
 class Said(Struct, forbid_unknown_fields=True):
@@ -57,6 +59,7 @@ class StartRun(Struct, forbid_unknown_fields=True):
     session: str | None = None
     model: str | None = None
     idempotency_key: str | None = None
+    keep: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
     def messages(self) -> list[Message]:
         """The input.
@@ -93,7 +96,10 @@ class Decision(Struct, forbid_unknown_fields=True):
     """``POST /v1/runs/{id}/approvals/{call_id}``."""
 
     approved: bool
-    reason: str | None = None
+    reason: Annotated[str, Meta(max_length=MOST_REASON)] | None = None
+    agent: str | None = None
+    input: dict[str, Any] | None = None
+    seen: Any | UnsetType = UNSET
 
 
 class Listed(Struct, omit_defaults=True):
@@ -148,7 +154,7 @@ class Runs(Endpoint):
             route(f"{one}/events", self.events, "GET"),
             route(f"{one}/cancel", self.cancel, "POST"),
             route(f"{one}/input", self.input, "POST"),
-            route(f"{one}/approvals/{{call_id}}", self.decide, "POST"),
+            route(f"{one}/approvals/{{call_id:path}}", self.decide, "POST"),
             route("/v1/tickets", self.ticket, "POST"),
         ]
 
@@ -164,6 +170,7 @@ class Runs(Endpoint):
             model=asked.model,
             session=asked.session,
             history=history or None,
+            keep=asked.keep,
             idempotency_key=asked.idempotency_key,
         )
         where = f"{request.scope.get('root_path', '')}/v1/runs/{run.id}"
@@ -191,7 +198,12 @@ class Runs(Endpoint):
         """Where a run stands, folded from its log."""
         record = await self._record(request)
         state = await self.service.runtime.snapshot(record.id)
-        own = {"session": name_of(record.user, state.session), "live": state.status == "running"}
+        own = {
+            "session": name_of(record.user, state.session),
+            "live": state.status == "running",
+            "user": record.user,
+            "created_at": record.created_at,
+        }
         return reply(msgspec.structs.asdict(state) | own)
 
     async def events(self, request: Request) -> Answer:
@@ -210,7 +222,7 @@ class Runs(Endpoint):
 
     async def input(self, request: Request) -> Answer:
         """Say something into a live run."""
-        record = await self._record(request)
+        record = await self._own(request)
         asked = await self.body(request, _input)
         if not asked.content.strip():
             raise bad_request("invalid_request", "The content is empty.")
@@ -219,14 +231,20 @@ class Runs(Endpoint):
 
     async def decide(self, request: Request) -> Answer:
         """Approve or deny a call that waits for a person."""
-        record = await self._record(request)
-        await self.body(request, _decision)
+        record = await self._own(request)
+        asked = await self.body(request, _decision)
         call_id = request.path_params["call_id"]
-        raise RequestRefused(
-            409,
-            "no_approval_needed",
-            f"No call {call_id[:80]!r} of the run {record.id} waits for a decision.",
+        await self.service.runtime.decide(
+            record.id,
+            call_id,
+            asked.approved,
+            agent=asked.agent,
+            by=record.user or None,
+            reason=asked.reason,
+            input=asked.input,
+            seen=asked.seen,
         )
+        return reply({"run_id": record.id, "call_id": call_id}, 202)
 
     async def ticket(self, request: Request) -> Answer:
         """A one-time ticket for an address that carries no header."""
@@ -235,6 +253,9 @@ class Runs(Endpoint):
 
     async def _record(self, request: Request) -> RunRecord:
         return await self.service.record(self.user(request), request.path_params["run_id"])
+
+    async def _own(self, request: Request) -> RunRecord:
+        return await self.service.own(self.user(request), request.path_params["run_id"])
 
 
 def _says(message: Message) -> bool:
