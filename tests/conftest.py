@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("laws")
 
-pytest_plugins = ["tests.house.no_skips"]
+pytest_plugins = ["tests.house.no_skips", "tests.support.law_watch"]
 
 
 @pytest.fixture(scope="session")

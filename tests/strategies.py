@@ -154,7 +154,12 @@ def _deltas(draw: DrawFn, scribe: Scribe) -> str:
 
 
 def _tools(draw: DrawFn, scribe: Scribe, ids: list[str]) -> None:
-    """Run these calls: started in order, ended in any."""
+    """Run these calls: started in order, ended in any; some wait for a person before."""
+    asked = [call_id for call_id in ids if draw(st.booleans())]
+    for call_id in asked:
+        scribe.put(e.ApprovalNeeded, call_id, "look", {"id": call_id})
+    for call_id in draw(st.permutations(asked)):
+        scribe.put(e.Approval, call_id, True, "ann")
     for call_id in ids:
         scribe.put(e.ToolStart, call_id, "look", {"id": call_id})
     for call_id in draw(st.permutations(ids)):

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headrace.agents.agent import Agent
+    from headrace.agents.conversational import ConversationalAgent
+    from headrace.agents.network import Network
+    from headrace.agents.react import ReActAgent
     from headrace.errors import HeadraceError, RunCancelled, RunFailed, ToolError
     from headrace.messages import File, Image, Message, Text
     from headrace.models.chunk import StreamChunk
@@ -36,6 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Agent": "headrace.agents.agent",
     "Channel": "headrace.views.channel",
+    "ConversationalAgent": "headrace.agents.conversational",
     "Deadlines": "headrace.models.deadlines",
     "EventDispatcher": "headrace.views.dispatcher",
     "fallback": "headrace.providers.fallback",
@@ -46,6 +50,8 @@ _HOMES = {
     "Message": "headrace.messages",
     "Metrics": "headrace.usage",
     "ModelRequest": "headrace.models.request",
+    "Network": "headrace.agents.network",
+    "ReActAgent": "headrace.agents.react",
     "resolve_model": "headrace.providers.table",
     "Response": "headrace.runs.response",
     "RetryPolicy": "headrace.models.retry",
@@ -64,6 +70,7 @@ _HOMES = {
 __all__ = [
     "Agent",
     "Channel",
+    "ConversationalAgent",
     "Deadlines",
     "EventDispatcher",
     "File",
@@ -72,6 +79,8 @@ __all__ = [
     "Message",
     "Metrics",
     "ModelRequest",
+    "Network",
+    "ReActAgent",
     "Response",
     "RetryPolicy",
     "Run",

@@ -14,6 +14,8 @@
     │   ├── AgentUnknown               no agent of this name is here to run
     │   ├── RunNotFound                no such run (any more)
     │   ├── RunEnded                   the run has ended; nothing can be sent to it
+    │   ├── NoApprovalNeeded           no such call waits for a person (any more)
+    │   ├── ApprovalChanged            a call waits with other arguments than were seen
     │   ├── SessionNotFound            no such session (any more)
     │   ├── SessionBusy                the session has a live run
     │   ├── SessionConflict            someone else has added to the session since
@@ -27,13 +29,18 @@
     │   ├── ProviderUnavailable        408, 409, 5xx: the provider's own trouble
     │   ├── InvalidResponse            not the protocol: HTML, garbage, a redirect
     │   ├── StreamTruncated            the transport ended without the provider's own end
+    │   ├── AnswerRefused              a guard withdrew what the model wrote, again and again
+    │   ├── GuardFailed                a guard raised: nothing more of the answer is shown
     │   ├── ServerRefused              a Headrace server refused: code and words are its own
     │   └── DeadlineExceeded           connect, first content, gap or whole run took too long
     ├── WireError                      bytes past a bound
     │   ├── LineTooLong
     │   └── EventTooLarge
+    ├── BudgetSpent                    the run has used what its agent's budget allows
+    ├── InvalidOutput                  the model's answer does not fit the agent's output type
     ├── ToolError                      a tool: its arguments, its exception, its deadline
-    │   └── InvalidArguments           what the model sent does not fit the tool's schema
+    │   ├── InvalidArguments           what the model sent does not fit the tool's schema
+    │   └── ToolServerError            a server of tools (MCP) cannot be reached, or was lost
     ├── ConsumerError                  whoever reads: too slow, or asks for what is gone
     │   ├── BackpressureTimeout
     │   ├── StreamTimeout              `with_timeout` ran out
@@ -54,6 +61,8 @@ something to do. `retryable` is true only where the same call may succeed a litt
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class HeadraceError(Exception):
@@ -163,6 +172,42 @@ class RunEnded(UsageError):
     def __init__(self, run_id: str) -> None:
         super().__init__(f"The run {run_id[:80]} has ended.", hint="Start a new one.")
         self.run_id = run_id
+
+
+class NoApprovalNeeded(UsageError):
+    """No such call waits for a person: there is none, or it was decided, or several have the id.
+
+    Attributes:
+        call_id: The call that was named.
+        agents: Paths of the agents whose calls with this id wait; where there is more than one,
+            the decision has to name the agent.
+    """
+
+    code = "no_approval_needed"
+
+    def __init__(self, call_id: str, agents: Sequence[str] = ()) -> None:
+        named = ", ".join(repr(agent) for agent in agents)
+        super().__init__(
+            f"{len(agents)} calls with the id {call_id[:80]!r} wait for a decision."
+            if agents
+            else f"No call {call_id[:80]!r} of this run waits for a decision.",
+            hint=f"Name the agent: {named}." if agents else "",
+        )
+        self.call_id = call_id
+        self.agents = tuple(agents)
+
+
+class ApprovalChanged(UsageError):
+    """The call waits with other arguments than those that were seen: look at them again."""
+
+    code = "approval_changed"
+
+    def __init__(self, call_id: str) -> None:
+        super().__init__(
+            f"The call {call_id[:80]!r} waits with other arguments than those that you saw.",
+            hint="Read its approval_needed event, and decide about that.",
+        )
+        self.call_id = call_id
 
 
 class SessionNotFound(UsageError):
@@ -314,6 +359,30 @@ class StreamTruncated(ProviderError):
     retryable = True
 
 
+class AnswerRefused(ProviderError):
+    """A guard withdrew what the model wrote."""
+
+    code = "guard"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"A guard withdrew the answer: {reason}")
+        self.reason = reason
+
+
+class GuardFailed(ProviderError):
+    """A guard raised; nothing more of the answer is shown.
+
+    The guard's own words are left out, as they may hold what it was to hide: they are the cause's.
+    """
+
+    code = "guard_failed"
+
+    def __init__(self, error: Exception) -> None:
+        said = error.message if isinstance(error, HeadraceError) else f"{type(error).__name__}."
+        super().__init__(f"A guard failed: {said}", hint="Nothing more of the answer is shown.")
+        self.__cause__ = error
+
+
 class ServerRefused(ProviderError):
     """A Headrace server refused a request, or ended a run's stream.
 
@@ -390,6 +459,26 @@ class EventTooLarge(WireError):
     code = "event_too_large"
 
 
+class BudgetSpent(HeadraceError):
+    """The run has used what its agent's budget allows; its code names of what.
+
+    Attributes:
+        code: ``budget_tokens``, ``budget_cost``, ``budget_tools`` or ``budget_seconds``.
+    """
+
+    code = "budget_tokens"
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class InvalidOutput(HeadraceError):
+    """The model's answer does not fit the agent's output type; the message says why."""
+
+    code = "invalid_output"
+
+
 class ToolError(HeadraceError):
     """A tool failed. Raise it in a tool to tell the model something in your own words."""
 
@@ -400,6 +489,12 @@ class InvalidArguments(ToolError):
     """The model's arguments do not fit the tool's schema; the message lists every fault."""
 
     code = "invalid_arguments"
+
+
+class ToolServerError(ToolError):
+    """A server of tools (MCP) cannot be started or reached, or was lost during a call."""
+
+    code = "tool_server"
 
 
 class ConsumerError(HeadraceError):

@@ -79,7 +79,8 @@ class ToolArgs(Event, frozen=True, gc=False, tag="tool_args"):
 class StepEnd(Event, frozen=True, gc=False, tag="step_end"):
     """The model call ended; `message` is what goes back next turn.
 
-    `model` is who answered, where `step_start` names several (a fallback); else empty.
+    `model` is who answered, where `step_start` names several (a fallback), or where another agent
+    has taken the conversation over; else empty.
     """
 
     step: int
@@ -116,7 +117,7 @@ class ToolEnd(Event, frozen=True, gc=False, tag="tool_end"):
 
 
 class AgentStart(Event, frozen=True, gc=False, tag="agent_start"):
-    """A sub-agent begins a task."""
+    """A sub-agent begins a task; or one takes the conversation over, under the path of the last."""
 
     name: str
     task: str
@@ -146,12 +147,13 @@ class ApprovalNeeded(Event, frozen=True, gc=False, tag="approval_needed"):
 
 
 class Approval(Event, frozen=True, gc=False, tag="approval"):
-    """A person decided about a call."""
+    """A person decided about a call; `input` is what it runs with, where they changed that."""
 
     call_id: str
     approved: bool
     by: str | None = None
     reason: str | None = None
+    input: Any = None
 
 
 class Input(Event, frozen=True, gc=False, tag="input"):

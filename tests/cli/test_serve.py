@@ -90,6 +90,8 @@ async def test_agents_of_a_module_answer_and_the_console_tells_of_it(folder: Pat
 async def test_without_agents_the_environment_chooses_one(folder: Path) -> None:
     async with served(folder, "--speed", "0") as (url, lines):
         assert "assistant on demo:demo (LLM_PROVIDER is demo)" in "\n".join(lines)
+        _, about = await asked(f"{url}/v1/about")
+        assert about["agents"][0]["why"] == "LLM_PROVIDER is demo"
         status, told = await asked(f"{url}/v1/runs", {"input": "What is 2+2?"})
         assert status == 201
         async with reading(f"{url}{told['events']}?format=plain") as reader:
@@ -101,6 +103,20 @@ async def test_another_name_in_host_is_refused_unless_it_is_allowed(folder: Path
         for host, wanted in (("evil.example", 400), ("app.example", 200), ("localhost", 200)):
             status, _ = await asked(f"{url}/health", headers={"Host": host})
             assert status == wanted
+
+
+async def test_operators_are_named_by_their_users(folder: Path) -> None:
+    users = {name: f"{name}-has-a-long-token" for name in ("ann", "bob", "eve")}
+    (folder / "users").write_text("".join(f"{user}:{token}\n" for user, token in users.items()))
+    named = ("--tokens", "users", "--operator", "ann", "--operator", "bob")
+    async with served(folder, "served_here:one", *named) as (url, _):
+        for user, token in users.items():
+            headers = {"Authorization": f"Bearer {token}"}
+            _, about = await asked(f"{url}/v1/about", headers=headers)
+            assert (about["user"], about["operator"]) == (user, user != "eve")
+    done = headrace("serve", "served_here:one", "--tokens", "users", "--operator", "Ann", code=2)
+    assert "'Ann'" in done.stderr
+    assert "ann, bob, eve" in done.stderr
 
 
 @pytest.mark.parametrize(

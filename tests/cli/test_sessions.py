@@ -37,6 +37,10 @@ def test_they_are_listed_last_used_first(kept: Kept) -> None:
     head, *rows = kept.headrace("sessions").stdout.splitlines()
     assert head.startswith("SESSION  MESSAGES  BEGUN")
     assert [row.split()[:2] for row in rows] == [["new", "2"], ["old", "2"]]
+    assert head.endswith("LIVE RUN  TITLE")
+    assert [row[head.index("TITLE") :] for row in rows] == ["Say it", "Say hello"]
+    listed = json.loads(kept.headrace("sessions", "--json").stdout)
+    assert [row["title"] for row in listed] == ["Say it", "Say hello"]
     one = kept.headrace("sessions", "--limit", "1", "--store", kept.url).stdout
     assert len(one.splitlines()) == 2
 
@@ -60,7 +64,9 @@ def test_what_is_exported_is_everything(kept: Kept) -> None:
     told = json.loads(kept.headrace("sessions", "export", "old").stdout)
     messages = msgspec.convert(told["messages"], list[Message])
     assert messages == [Message.user("Say hello"), Message.assistant("Hello **you**.")]
-    assert (told["id"], told["version"]) == ("old", 2)
+    assert (told["id"], told["version"], told["title"]) == ("old", 2, "Say hello")
+    [run] = [run["id"] for run in kept.runs() if run["title"] == "Say hello"]
+    assert told["runs"] == [run, run]
     written = kept.headrace("sessions", "export", "old", "--format", "md").stdout
     assert written == kept.headrace("sessions", "show", "old").stdout
 

@@ -32,7 +32,7 @@ WORDS = {
     "agent_end": "name output error? duration_ms",
     "partial": "value",
     "approval_needed": "call_id name input",
-    "approval": "call_id approved by? reason?",
+    "approval": "call_id approved by? reason? input?",
     "input": "content",
     "retract": "since reason",
     "warning": "code message",
@@ -45,8 +45,8 @@ FINISH_REASONS = "stop length tool_calls content_filter max_steps error cancelle
 FIELDS = {
     Usage: "input output cached reasoning exact",
     Metrics: "time_to_first_token_ms duration_ms chunks chars tokens_per_second "
-    "gap_ms_p50 gap_ms_p99",
-    Timing: "duration_ms first_content_ms",
+    "gap_ms_p50 gap_ms_p99 held_ms",
+    Timing: "duration_ms first_content_ms held_ms",
     Receipt: "content tools upstream_closed_ms",
 }
 VALIDATOR = jsonschema.Draft202012Validator(schema())

@@ -12,12 +12,19 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
     # example: what its output shows (standard output, standard error)
+    "approval.py": ("→ paid 80 to smith\nBoth are dealt with.\n[stop]", ""),
     "basic_streaming.py": ("[stop, ", ""),
     "collect.py": ("--- collected ", ""),
     "complete_cli.py": ("Completed in ", ""),
+    "conversation.py": ("💡 Your name is Ada. \n[", ""),
     "custom_processing.py": ("Reply: ", "[Progress: 1"),
     "detached.py": ("back again", ""),
+    "guard.py": ("The key is [redacted], kept by [email], I think.\n[stop, ", ""),
     "progress.py": ("Headrace", "Complete: "),
+    "progress_indicators.py": ("All five pages are about water.\n", "[########------------] 40 %"),
+    "react_calculator.py": ("💡 123 * 456 is 56088.\n[stop, ", ""),
+    "research_network.py": ("→ writer: Two sentences for a plaque.\nSince the Romans, ", ""),
+    "structured_output.py": ("✓ 3 days in Rome: long walks", ""),
     "tools.py": ("✓ order → ordered 1 of wheel for K-17", ""),
 }
 ELSEWHERE = {
@@ -26,6 +33,22 @@ ELSEWHERE = {
 """These need a server or a client beside them: see test_server_examples.py."""
 
 LIMIT = 60
+
+
+LIVE = os.environ.get("HEADRACE_LIVE") == "1"
+"""Whether to ask the model that the environment offers, which costs money."""
+
+
+def run_live(path: Path) -> subprocess.CompletedProcess[str]:
+    """Run an example on the model that the environment offers."""
+    return subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-W", "error", str(path)],
+        env=os.environ | {"PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
 def run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +73,15 @@ def test_an_example_runs(example: str) -> None:
     assert err in done.stderr
     assert "Traceback" not in done.stderr
     assert "never awaited" not in done.stderr
+
+
+@pytest.mark.skipif(not LIVE, reason="not on CI: HEADRACE_LIVE=1 asks a real model, by your key")
+@pytest.mark.parametrize("example", sorted(SAYS))
+def test_an_example_runs_on_a_real_model(example: str) -> None:
+    done = run_live(EXAMPLES / example)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert "Traceback" not in done.stderr
 
 
 def test_an_example_takes_a_question() -> None:

@@ -49,6 +49,7 @@ THIRD_PARTIES: dict[str, tuple[str, ...]] = {
     "yarl": ("providers", "frontends"),
     "pydantic": ("tools", "agents"),
     "pydantic_core": ("tools", "agents", "wire.partial_json"),
+    "typing_extensions": ("runs.response",),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli", "frontends"),
@@ -63,10 +64,15 @@ THIRD_PARTIES: dict[str, tuple[str, ...]] = {
     "opentelemetry": ("telemetry",),
     "prometheus_client": ("telemetry",),
     "pytest": ("testing",),
+    "mcp": ("tools.mcp",),
+    "mcp_types": ("tools.mcp",),
+    "anyio": ("tools.mcp",),
+    "httpx2": ("tools.mcp",),
 }
 
 COMES_WITH = {
     "pydantic_core": "pydantic",  # pinned to the digit by it
+    "typing_extensions": "pydantic",  # read by type checkers alone
     "yarl": "aiohttp",  # its addresses are aiohttp's own arguments
     "click": "typer",
     "markdown_it": "markdown-it-py",  # another name for the same
@@ -84,6 +90,10 @@ EXTRAS = (
     "opentelemetry",
     "prometheus_client",
     "pytest",
+    "mcp",
+    "mcp_types",  # these three come with mcp
+    "anyio",
+    "httpx2",
 )
 """Not in the base install: such an import must say `MissingExtra` where it fails."""
 

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
 
 import pytest
 
-from headrace import Agent, Channel, HeadraceError, ModelRequest, Response, tool
+from headrace import Agent, Channel, HeadraceError, ModelRequest, Network, Response, tool
+from headrace.agents.streaming import StreamingAgent
 from headrace.errors import ProviderUnavailable
 from headrace.events import RunStart
 from headrace.messages import ToolResult
-from headrace.models.model import Model
+from headrace.models.streaming import StreamingModel
 from headrace.testing import Gate, ScriptedModel, Step, run_with_fake_clock
 from tests.promises.story import NEWS, PATIENCE, PIECES, QUESTION, held, research, researcher
-
-
-@runtime_checkable
-class StreamingAgent(Protocol):
-    """The optional capability, as a user would write it down."""
-
-    def execute_stream(self, task: str, channel: Channel[str]) -> Awaitable[Response]: ...
 
 
 class Blocking:
@@ -46,12 +39,35 @@ async def test_S0_1_tokens_stream_as_they_arrive() -> None:
         assert (await running).content == "Once upon a time"
 
 
+async def test_S0_2_an_agent_and_a_network_both_stream() -> None:
+    def held_agent() -> tuple[Agent, Gate]:
+        model, gate = held("Once", " upon", more=" a time")
+        return Agent("assistant", model, description="Tells."), gate
+
+    def held_network() -> tuple[Agent, Gate]:
+        model, gate = held("Once", " upon", more=" a time")
+        teller = Agent("teller", model, description="Tells.")
+        asked = Step(tool_calls=[("transfer_to_teller", {"task": "A story"})])
+        return Network("desk", ScriptedModel([asked]), handoffs=[teller]), gate
+
+    for agent, gate in (held_agent(), held_network()):
+        channel = Channel[str]()
+        running = asyncio.create_task(agent.execute_stream("A story", channel))
+        async with asyncio.timeout(PATIENCE):
+            assert [await channel.receive(), await channel.receive()] == ["Once", " upon"]
+            await gate.reached.wait()
+            assert not running.done()
+            gate.open()
+            assert [piece async for piece in channel] == [" a time"]
+            assert (await running).content == "Once upon a time"
+
+
 def test_S0_3_streaming_is_a_capability_that_a_type_check_finds() -> None:
     agent = researcher()
     assert isinstance(agent, StreamingAgent)
-    assert isinstance(agent.model, Model)
+    assert isinstance(agent.model, StreamingModel)
     assert not isinstance(Blocking(), StreamingAgent)
-    assert not isinstance(Blocking(), Model)
+    assert not isinstance(Blocking(), StreamingModel)
 
 
 async def test_S0_4_an_agent_has_a_name_a_description_and_a_model() -> None:

@@ -26,6 +26,7 @@ from headrace.events import (
     type_of,
 )
 from headrace.models.model import Model
+from headrace.models.streaming import StreamingModel
 from headrace.providers.openai_chat.client import OpenAIChat
 from headrace.testing import ScriptedModel, Step
 from tests.promises.story import PATIENCE, PIECES, QUESTION, at, events_of, held, researcher
@@ -103,7 +104,7 @@ async def test_S2_4_token_thought_tool_start_tool_end_answer_complete_and_error(
 
 async def test_S2_5_a_streaming_model_has_chat_stream_and_complete_stream() -> None:
     model = ScriptedModel([Step(text=["Hel", "lo"], usage=Usage(3, 2)), Step(text="Hi")])
-    assert isinstance(model, Model)
+    assert isinstance(model, StreamingModel)
     conversation = [Message.system("Be brief."), Message.user("Hello")]
     answer = model.chat_stream(conversation, temperature=0.5)
     assert isinstance(answer, AsyncIterator)
@@ -126,6 +127,7 @@ async def test_S2_5_what_is_no_streaming_model_is_told_apart() -> None:
             return "whole"
 
     assert not isinstance(Blocking(), Model)
+    assert not isinstance(Blocking(), StreamingModel)
 
 
 async def test_S2_6_an_agent_streams_its_events_in_real_time() -> None:

@@ -11,9 +11,9 @@ import pytest
 HERE = Path(__file__).parent
 
 ROWS = {
-    "S0": [1, *range(3, 10), 14, 15],
+    "S0": [*range(1, 10), 14, 15],
     "S1": [*range(1, 21)],
-    "S2": [*range(1, 8), *range(9, 15), 16, 18, 19],
+    "S2": [*range(1, 21)],
     "S3": [*range(1, 19)],
     "S4": [*range(1, 25)],
 }

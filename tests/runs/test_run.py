@@ -12,10 +12,12 @@ from headrace.errors import (
     UsageError,
 )
 from headrace.events import (
+    AgentStart,
     Answer,
     Complete,
     Event,
     RunStart,
+    StepStart,
     Token,
 )
 from headrace.messages import Message
@@ -79,6 +81,9 @@ async def test_its_text() -> None:
 
 async def test_the_text_is_the_root_agents() -> None:
     async def driver(writer: Writer) -> Outcome:
+        begin_step(writer)
+        writer.put(AgentStart, "helper", "helper", "help")
+        writer.put(StepStart, "helper", 1, "scripted:one")
         writer.put(Token, "helper", "theirs", 0)
         say(writer, "mine")
         return DONE

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from headrace import events as ev
 from headrace.messages import Message
 from headrace.testing import check_events
+from headrace.testing.laws import Pairs
 from headrace.usage import Metrics, Timing, Usage
 
 
@@ -37,6 +38,9 @@ STEP = make(ev.StepStart, 1, "demo:demo")
 TOOL = make(ev.ToolStart, "c1", "search", {})
 TOOL_END = make(ev.ToolEnd, "c1", "search", "found", 1.0)
 SUB = "a/b"
+ASKS = make(ev.ApprovalNeeded, "c1", "search", {})
+SAYS = make(ev.Approval, "c1", True)
+BELOW = make(ev.AgentStart, "b", "task", agent=SUB)
 
 GOOD = log(
     START,
@@ -93,6 +97,21 @@ def test_a_good_log_passes() -> None:
         (log(START, STEP, make(ev.Token, "x", 1)), "index is 1, not 0"),
         (log(START, STEP, make(ev.Token, "x", 0), make(ev.Token, "x", 0)), "index is 0, not 1"),
         (log(START, STEP, make(ev.Thought, "x", agent="b")), "no step of 'b' runs"),
+        (log(START, make(ev.StepStart, 1, "m", agent=SUB)), "'a/b' has not begun"),
+        (log(START, make(ev.ToolStart, "c1", "search", {}, agent=SUB)), "'a/b' has not begun"),
+        (
+            log(
+                START,
+                BELOW,
+                make(ev.StepStart, 1, "m", agent=SUB),
+                make(ev.AgentEnd, "b", "", 1.0, agent=SUB),
+            ),
+            "event 3 .*still open in 'a/b'",
+        ),
+        (log(START, ASKS, TOOL), "waits for an approval"),
+        (log(START, ASKS, ASKS), "waits already"),
+        (log(START, SAYS), "waits for no approval"),
+        (log(START, ASKS, SAYS, SAYS), "event 3 .*waits for no approval"),
     ],
 )
 def test_each_breach_is_found_at_its_place(bad: list[ev.Event], why: str) -> None:
@@ -104,6 +123,22 @@ def test_time_does_not_fall() -> None:
     bad = [*log(START), *(msgspec.structs.replace(END, seq=2, at=-1.0),)]
     with pytest.raises(AssertionError, match="at falls"):
         check_events(bad)
+
+
+def test_a_call_waits_for_its_approval_and_may_wait_for_ever() -> None:
+    check_events(log(START, ASKS, SAYS, TOOL, TOOL_END, END))
+    check_events(log(START, ASKS, END))
+
+
+def test_pairs_go_on_with_what_was_left_open() -> None:
+    pairs = Pairs([BELOW, TOOL])  # type: ignore[list-item]
+    for event in (make(ev.AgentEnd, "b", "", 1.0, agent=SUB), TOOL_END, END):
+        pairs.take(event)
+    assert pairs.ended
+    with pytest.raises(AssertionError, match="after the terminal"):
+        pairs.take(START)
+    with pytest.raises(AssertionError, match="still open"):
+        Pairs([TOOL]).take(END)  # type: ignore[list-item]
 
 
 @given(st.data())

@@ -13,7 +13,7 @@ from headrace.errors import LogConflict, ReplayGap, RunNotFound
 from headrace.events import Event, Token
 from headrace.messages import Message
 from headrace.runs.stores.memory import MemoryStore
-from headrace.runs.stores.record import RunRecord
+from headrace.runs.stores.record import RunRecord, SessionRecord
 from headrace.runs.stores.store import READ_BYTES, Store
 from headrace.testing import StoreLaws
 
@@ -106,6 +106,36 @@ class SaysItLater(MemoryStore):
             await self.append_session(session, version, said)
 
 
+class RewritesTheWholeSession(MemoryStore):
+    async def end(
+        self,
+        run_id: str,
+        expected_last_seq: int,
+        events: Sequence[Event],
+        said: Sequence[Message] = (),
+        *,
+        instead: bool = False,
+    ) -> None:
+        session = self._sessions.find(self._runs.get(run_id).fixed.session)
+        if session is not None and said and instead:
+            session.cut(0, 0.0)
+        await super().end(run_id, expected_last_seq, events, said, instead=instead)
+
+
+class ForgetsWhoSaidIt(MemoryStore):
+    async def session(self, session: str) -> SessionRecord:
+        found = await super().session(session)
+        return replace(found, runs=("",) * len(found.messages))
+
+
+class TakesTheNewestTitle(MemoryStore):
+    async def create(self, record: RunRecord) -> RunRecord:
+        made = await super().create(record)
+        if (session := self._sessions.find(record.session)) is not None:
+            session.title = record.title
+        return made
+
+
 class ClaimsTwice(MemoryStore):
     async def claim(self, run_id: str, owner: str, seconds: float) -> RunRecord | None:
         if (await self.run(run_id)).owner:
@@ -191,6 +221,9 @@ def laws_of(make: type[Store]) -> StoreLaws:
         (CommitsLater, "what_an_append_has_added_is_there_when_it_returns", "at once"),
         (ForgetsWhatWasSaid, "the_end_of_a_run_adds_what_was_said_and_frees_the_session", "sess"),
         (SaysItLater, "what_was_said_is_committed_with_the_end", "the session"),
+        (RewritesTheWholeSession, "what_both_begin_with_stays_as_it_was", "after the run a"),
+        (ForgetsWhoSaidIt, "each_message_tells_the_run_that_it_came_from", "whose the messages"),
+        (TakesTheNewestTitle, "a_session_has_the_title_of_its_first_question", "title after c"),
         (ClaimsTwice, "of_many_that_race_to_claim_one_gets_the_run", "claims of run_0"),
         (ReadsOverAHole, "what_was_cut_is_a_named_gap", "reading behind 0 of 4: not refused"),
         (NeverWakesWhoFollows, "a_follower_that_waits_is_shown_the_next_event", "0.5 s .* wait"),

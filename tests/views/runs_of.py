@@ -7,30 +7,46 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from headrace.errors import StreamTruncated
-from headrace.events import Token, ToolEnd, ToolStart
+from headrace.events import AgentEnd, AgentStart, StepEnd, StepStart, Token, ToolEnd, ToolStart
+from headrace.messages import Message
 from headrace.runs.run import Outcome, Run, RunInfo
 from headrace.runs.writer import Writer
+from headrace.usage import Timing, Usage
 
 Body = Callable[[Writer], Awaitable[None]]
 
 
 def run_of(body: Body, **options: Any) -> Run:
-    """A run that does `body` and ends well."""
+    """A run that does `body` within one step and ends well."""
 
     async def driver(writer: Writer) -> Outcome:
+        writer.put(StepStart, "", 1, "m")
         await body(writer)
+        end_step(writer)
         return Outcome("stop", ())
 
     return Run(driver, RunInfo("t", "m"), **options)
 
 
-def say(writer: Writer, *pieces: str, agent: str = "") -> None:
+def end_step(writer: Writer, agent: str = "") -> None:
+    """Write a step's end."""
+    writer.put(StepEnd, agent, 1, "stop", Usage(), Timing(1.0), Message.assistant(""))
+
+
+def say(writer: Writer, *pieces: str) -> None:
     """Write pieces of text as one batch."""
-    at, seq = writer.now(), writer.next_seq
-    tokens = [Token(seq + i, at, agent, piece, i) for i, piece in enumerate(pieces)]
-    writer.write(tokens)
-    if not agent:
-        writer.account(pieces, at)
+    at, seq, index = writer.now(), writer.next_seq, writer.meter.chunks
+    writer.write([Token(seq + i, at, "", piece, index + i) for i, piece in enumerate(pieces)])
+    writer.account(pieces, at)
+
+
+def say_below(writer: Writer, agent: str, piece: str) -> None:
+    """Write a whole turn of a sub-agent."""
+    writer.put(AgentStart, agent, agent, "help")
+    writer.put(StepStart, agent, 1, "m")
+    writer.put(Token, agent, piece, 0)
+    end_step(writer, agent)
+    writer.put(AgentEnd, agent, agent, piece, 1.0)
 
 
 def use_tool(writer: Writer, call_id: str) -> None:

@@ -43,7 +43,8 @@ async def test_a_receiver_gets_every_event_of_a_run_as_its_log_has_them() -> Non
     run = saying("Hello", " world!")
     dispatcher.attach(run)
     events = await to_the_end(receiver)
-    assert [type_of(e) for e in events] == ["run_start", "token", "token", "answer", "complete"]
+    step = ["step_start", "token", "token", "step_end"]
+    assert [type_of(e) for e in events] == ["run_start", *step, "answer", "complete"]
     assert events == [e async for e in run.events()]
 
 
@@ -54,7 +55,7 @@ async def test_every_receiver_gets_everything_in_order() -> None:
     run = saying(*[f"{i} " for i in range(100)])
     dispatcher.attach(run)
     for events in await asyncio.gather(*tasks):
-        assert [e.seq for e in events] == list(range(1, 104))
+        assert [e.seq for e in events] == list(range(1, 106))
         assert fold(events) == run.snapshot()
 
 
@@ -107,8 +108,8 @@ async def test_a_late_subscriber_sees_live_runs_from_their_first_event() -> None
     whole, new = dispatcher.subscribe(), dispatcher.subscribe(replay=False)
     gated.go.set()
     events = await to_the_end(whole)
-    assert [e.seq for e in events] == [1, 2, 3, 4, 5]
-    assert [e.seq for e in await to_the_end(new)] == [3, 4, 5]
+    assert [e.seq for e in events] == [1, 2, 3, 4, 5, 6, 7]
+    assert [e.seq for e in await to_the_end(new)] == [4, 5, 6, 7]
 
 
 async def test_a_late_subscriber_sees_no_run_that_has_ended() -> None:
@@ -136,7 +137,7 @@ async def test_runs_interleave_and_each_keeps_its_order() -> None:
         got.setdefault(run_id, []).append(event)
         order.append(run_id)
     for run in runs:
-        assert [e.seq for e in got[run.id]] == list(range(1, 24))
+        assert [e.seq for e in got[run.id]] == list(range(1, 26))
     assert len({run_id for run_id in order[:12]}) == 3
 
 
@@ -184,7 +185,7 @@ async def test_a_receiver_that_lags_gets_joined_deltas_and_every_structural_even
     tools = [e.call_id for e in lagging if isinstance(e, ToolStart | ToolEnd)]
     assert tools == [f"call_{i // 2}" for i in range(2 * LONG)]
     assert fold(lagging) == run.snapshot()
-    assert [e.seq for e in await eager] == list(range(1, 102 * LONG + 4))
+    assert [e.seq for e in await eager] == list(range(1, 102 * LONG + 6))
 
 
 async def test_a_receiver_that_nobody_reads_stalls_nobody_and_stays_small() -> None:
@@ -210,6 +211,7 @@ async def test_a_receiver_far_behind_is_told_so_and_lets_go() -> None:
     receiver = dispatcher.subscribe()
 
     async def body(writer: Writer) -> None:
+        writer.put(ToolStart, "", "call_1", "look", {})
         for _ in range(40):
             writer.put(ToolProgress, "", "call_1", "x" * 1024 * 1024)
 
@@ -258,7 +260,7 @@ def test_an_iteration_waits_as_long_as_the_dispatcher_is_open() -> None:
         dispatcher.attach(saying("late"))
         await dispatcher.drain()
         dispatcher.close()
-        assert len(await reading) == 4
+        assert len(await reading) == 6
 
     run_with_fake_clock(main())
 
@@ -275,7 +277,7 @@ async def test_a_closed_dispatcher_ends_its_receivers_after_what_they_have() -> 
     dispatcher.close()
     dispatcher.close()
     assert dispatcher.closed
-    assert len([await receiver.recv() for _ in range(4)]) == 4
+    assert len([await receiver.recv() for _ in range(6)]) == 6
     with pytest.raises(ChannelClosed):
         await receiver.recv()
     with pytest.raises(ChannelClosed):
@@ -304,7 +306,7 @@ async def test_closing_a_receiver_ends_only_that_one() -> None:
     with pytest.raises(ChannelClosed):
         await waiting
     dispatcher.attach(saying("a"))
-    assert len(await to_the_end(other)) == 4
+    assert len(await to_the_end(other)) == 6
 
 
 async def test_a_cancelled_recv_loses_no_event() -> None:
@@ -316,7 +318,7 @@ async def test_a_cancelled_recv_loses_no_event() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert [e.seq for e in await to_the_end(receiver)] == [1, 2, 3, 4]
+    assert [e.seq for e in await to_the_end(receiver)] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_tasks_that_share_a_receiver_share_its_events() -> None:
@@ -328,7 +330,7 @@ async def test_tasks_that_share_a_receiver_share_its_events() -> None:
     await dispatcher.drain()
     dispatcher.close()
     shares = await asyncio.gather(*tasks)
-    assert sorted(e.seq for share in shares for e in share) == list(range(1, 10))
+    assert sorted(e.seq for share in shares for e in share) == list(range(1, 12))
 
 
 async def test_attaching_a_run_twice_tells_it_once() -> None:
@@ -339,7 +341,7 @@ async def test_attaching_a_run_twice_tells_it_once() -> None:
     dispatcher.attach(run)
     await dispatcher.drain()
     dispatcher.close()
-    assert [e.seq for e in await _all(receiver)] == [1, 2, 3, 4]
+    assert [e.seq for e in await _all(receiver)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_attaching_needs_an_event_loop() -> None:

@@ -13,13 +13,13 @@ from headrace.testing.clock import run_with_fake_clock
 from headrace.views.callback import call_back
 from headrace.views.text import INTERRUPTED, text
 from tests.support.loop import leftovers
-from tests.views.runs_of import Endless, cut_after, run_of, say, saying, settle
+from tests.views.runs_of import Endless, cut_after, run_of, say, say_below, saying, settle
 
 
 async def test_text_gives_the_root_agents_pieces() -> None:
     async def body(writer: Writer) -> None:
         say(writer, "Hello", " ")
-        say(writer, "not this", agent="helper")
+        say_below(writer, "helper", "not this")
         say(writer, "world!")
 
     assert [piece async for piece in text(run_of(body))] == ["Hello", " ", "world!"]

@@ -14,10 +14,12 @@ from collections.abc import (
 )
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Self
 
+from headrace.agents.approvals import APPROVAL_TIMEOUT
 from headrace.agents.calls import CallSettings
 from headrace.agents.drive import Plan, drive
+from headrace.agents.nesting import Nest, Nesting
 from headrace.agents.past import Past
 from headrace.errors import UsageError
 from headrace.messages import Message, MessageInput, as_messages
@@ -26,18 +28,25 @@ from headrace.models.deadlines import Deadlines
 from headrace.models.model import Model
 from headrace.models.request import Options
 from headrace.runs.log import RunLog
-from headrace.runs.response import Response
-from headrace.runs.run import Run, RunInfo, new_run_id
+from headrace.runs.response import Out, Response
+from headrace.runs.run import Driver, Run, RunInfo, new_run_id
 from headrace.runs.writer import Writer
 from headrace.views.chunks import OnError, chunks
 
 if TYPE_CHECKING:
+    from types import UnionType
+    from typing import _SpecialForm  # what ``Literal["yes", "no"]`` is to a type checker
+
+    from headrace.agents.agent_tool import AgentTool
+    from headrace.agents.budgets import Budget
+    from headrace.agents.guards import Guard, JudgeGuard, StreamGuard
+    from headrace.agents.output import Output, OutputBy
     from headrace.tools.tool import AnyTool
     from headrace.views.channel import Channel
     from headrace.views.dispatcher import EventDispatcher
 
 
-class Agent:
+class Agent(Generic[Out]):
     """Instructions + model + tools.
 
     Building one does nothing: no request, no import of a provider; a model that is named is
@@ -53,6 +62,16 @@ class Agent:
         stream: Every agent streams, with or without it; for readers who look for it.
         max_steps: Most model calls in one run.
         parallel_tools: Most tools that run at once.
+        output_type: What the answer is, as `Response.output`: a pydantic model, a dataclass, a
+            TypedDict or another type that pydantic can check. The answer's text is its JSON.
+        output_retries: How often the model is asked again after an answer that does not fit.
+        output_by: How the model is asked: ``"schema"`` or ``"tool"``; by default as it can.
+        guards: What looks at the answers before, or after, anyone sees them
+            (`headrace.agents.guards`); they hold for the agents that this one calls, too.
+        budget: What a run may use, with all the agents that it calls.
+        nesting: How far agents may call agents in a run of this one.
+        approval_timeout: Seconds that a call with `approval` waits for a person; then it counts as
+            denied. None for ever. No deadline counts the time for which people are waited for.
         deadlines: How long to wait for what; a model given as an object keeps its own for its
             own waits.
         dispatcher: Gets the events of every run.
@@ -61,7 +80,8 @@ class Agent:
 
     Raises:
         UnknownOption: for an option that no model knows.
-        UsageError: two tools of one name, a bad option, a bound below 1.
+        UsageError: two tools of one name, a bad option, a bound below 1, an output type that has
+            no JSON Schema, a guard that is none.
     """
 
     def __init__(
@@ -75,6 +95,13 @@ class Agent:
         stream: bool = True,
         max_steps: int = 20,
         parallel_tools: int = 8,
+        output_type: type[Out] | UnionType | _SpecialForm | None = None,
+        output_retries: int = 2,
+        output_by: OutputBy | None = None,
+        guards: Iterable[Guard] = (),
+        budget: Budget | None = None,
+        nesting: Nesting | None = None,
+        approval_timeout: float | None = APPROVAL_TIMEOUT,
         deadlines: Deadlines | None = None,
         dispatcher: EventDispatcher | None = None,
         record_to: str | PathLike[str] | None = None,
@@ -88,17 +115,36 @@ class Agent:
         self.stream = stream
         self.max_steps = max_steps
         self.parallel_tools = parallel_tools
+        self.guards = _guards(guards)
+        self.budget = budget
+        self.nesting = nesting or Nesting()
+        if approval_timeout is not None and not approval_timeout > 0:
+            raise UsageError("approval_timeout is more than 0 s, or None for ever.")
+        self.approval_timeout = approval_timeout
         self.deadlines = deadlines or Deadlines()
         self.options = Options.of(**options)
         self.tools = _tool_table(tools)
+        self.output = self._output(output_type, output_retries, output_by)
         self._named = model
         self._own_deadlines = deadlines
         self._dispatcher = dispatcher
         self._record_to = record_to
+        self._check()
 
     def __repr__(self) -> str:
         named = self._named if isinstance(self._named, str | None) else self._named.name
-        return f"Agent(name={self.name!r}, model={named!r}, tools={list(self.tools)})"
+        return (
+            f"{type(self).__name__}(name={self.name!r}, model={named!r}, tools={list(self.tools)})"
+        )
+
+    def _output(self, type_: Any, retries: int, by: OutputBy | None) -> Output | None:
+        if type_ is None:
+            return None
+        from headrace.agents.output import Output
+
+        output = Output(type_, retries=retries, by=by)
+        output.check_agent(self.tools, self.options)
+        return output
 
     @cached_property
     def model(self) -> Model:
@@ -115,7 +161,7 @@ class Agent:
             return resolve_model(named, deadlines=self._own_deadlines, record_to=self._record_to)
         return named
 
-    def with_model(self, model: str | Model, name: str | None = None) -> Agent:
+    def with_model(self, model: str | Model, name: str | None = None) -> Self:
         """The same agent on another model.
 
         Args:
@@ -127,6 +173,20 @@ class Agent:
         other._named = model
         other.name = name or self.name
         return other
+
+    def as_tool(self, name: str | None = None, description: str | None = None) -> AgentTool:
+        """This agent as a tool of another; its events are the other's run's, under its path.
+
+        Args:
+            name: The tool's name; the agent's by default.
+            description: What it is good for; the agent's by default.
+
+        Raises:
+            UsageError: a name that no tool can have, or no description.
+        """
+        from headrace.agents.agent_tool import AgentTool
+
+        return AgentTool(self, name, description)
 
     def start(
         self,
@@ -157,7 +217,7 @@ class Agent:
         *,
         context: Mapping[str, Any] | None = None,
         history: Iterable[Message] = (),
-    ) -> Response:
+    ) -> Response[Out]:
         """Run to the end and give the whole answer.
 
         Raises:
@@ -192,7 +252,7 @@ class Agent:
         *,
         context: Mapping[str, Any] | None = None,
         history: Iterable[Message] = (),
-    ) -> Response:
+    ) -> Response[Out]:
         """Send the answer's text into `channel` as it comes, close it always, give the answer.
 
         Raises:
@@ -216,7 +276,7 @@ class Agent:
         *,
         context: Mapping[str, Any] | None = None,
         history: Iterable[Message] = (),
-    ) -> Response:
+    ) -> Response[Out]:
         """Call `on_chunk` with each piece of text; what it raises stops the run and comes out."""
         from headrace.views.callback import call_back
 
@@ -229,7 +289,7 @@ class Agent:
         *,
         context: Mapping[str, Any] | None = None,
         history: Iterable[Message] = (),
-    ) -> Response:
+    ) -> Response[Out]:
         """`run`, for callers without an event loop.
 
         Raises:
@@ -268,6 +328,7 @@ class Agent:
         id: str | None = None,
         past: Callable[[], Awaitable[Past]] | None = None,
         deadline: float | None = None,
+        around: Callable[[Driver], Driver] | None = None,
     ) -> Run:
         """A run of this agent for whoever keeps runs; programs use `start`.
 
@@ -281,6 +342,7 @@ class Agent:
             id: Its id; a fresh one by default.
             past: Awaited before the loop begins: where it goes on, when it was interrupted.
             deadline: Seconds for the whole run; by default the agent's own.
+            around: Put around the run's driver: waits for its turn, keeps what was said.
 
         Raises:
             ConfigurationError: no such provider or model, or no key.
@@ -289,11 +351,11 @@ class Agent:
 
         async def driver(writer: Writer) -> Any:
             begun = None if past is None else await past()
-            return await drive(self._plan(run_id, context or {}, retract), messages, writer, begun)
+            return await drive(self.plan(run_id, context or {}, retract), messages, writer, begun)
 
         dispatcher = self._dispatcher
-        return Run(
-            driver,
+        run = Run(
+            driver if around is None else around(driver),
             RunInfo(self.name, self.model.name, session),
             deadline=self.deadlines.run if deadline is None else deadline,
             private=private and dispatcher is None,
@@ -301,6 +363,8 @@ class Agent:
             log=log,
             id=run_id,
         )
+        run.asked = messages
+        return run
 
     def _private(
         self,
@@ -314,18 +378,84 @@ class Agent:
         messages = [*history, *as_messages(input)]
         return self.make_run(messages, context=context, retract=retract, private=True)
 
-    def _plan(self, run_id: str, context: Mapping[str, Any], retract: bool) -> Plan:
+    def _check(self) -> None:
+        """Refuse what this kind of agent cannot be built with.
+
+        Raises:
+            UsageError: it was.
+        """
+
+    def _read_by(self, model: Model) -> Model:
+        """The model as this kind of agent reads it; whatever every agent puts around comes after.
+
+        Args:
+            model: The agent's own.
+        """
+        return model
+
+    def _with_output(self, model: Model) -> Model:
+        """The model, asked for an answer of the output type."""
+        if self.output is None:
+            return model
+        from headrace.agents.output_model import OutputModel
+
+        return OutputModel(model, self.output)
+
+    def plan(
+        self,
+        run_id: str,
+        context: Mapping[str, Any],
+        retract: bool,
+        *,
+        path: str = "",
+        nest: Nest | None = None,
+    ) -> Plan:
+        """Everything that one run of this agent needs; for whoever drives it.
+
+        Args:
+            run_id: The run.
+            context: For tools.
+            retract: Whether viewers can take text back.
+            path: Where in the run it speaks; ``""`` for the root.
+            nest: The agents that the run has called so far; a new one for the root.
+
+        Raises:
+            ConfigurationError: no such provider or model, or no key.
+        """
+        nest = nest or Nest(self.nesting)
+        nest.rules.add(path, self.guards, self.budget)
+        json_text = self.output is not None or self.options.response_format is not None
+        model = self._with_output(self._read_by(self.model))
+        calls = CallSettings(
+            self.tools,
+            context,
+            nest,
+            run_id,
+            self.parallel_tools,
+            self.deadlines.tool,
+            retract,
+            self.approval_timeout,
+        )
         return Plan(
-            model=self.model,
+            model=nest.rules.guarded(model, path, json_text=json_text),
             instructions=self.instructions,
             specs=tuple(tool.spec for tool in self.tools.values()),
             options=self.options,
-            calls=CallSettings(
-                self.tools, context, run_id, self.parallel_tools, self.deadlines.tool
-            ),
+            calls=calls,
             max_steps=self.max_steps,
             retract=retract,
+            agent=path,
+            output=self.output,
         )
+
+
+def _guards(guards: Iterable[Guard]) -> tuple[StreamGuard | JudgeGuard, ...]:
+    guards = tuple(guards)
+    if not guards:
+        return ()
+    from headrace.agents.guards import as_guard  # few agents have any
+
+    return tuple(map(as_guard, guards))
 
 
 def _tool_table(tools: Iterable[Callable[..., Any] | AnyTool]) -> Mapping[str, AnyTool]:

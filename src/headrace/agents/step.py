@@ -9,7 +9,7 @@ from headrace.agents.translate import Translator
 from headrace.events import FinishReason, StepEnd, StepStart
 from headrace.messages import ToolCall
 from headrace.models.assembler import Assembler, Turn
-from headrace.models.deltas import ToolCallDelta
+from headrace.models.deltas import TextDelta, ToolCallDelta
 from headrace.models.estimate import estimate
 from headrace.models.model import Model
 from headrace.models.request import ModelRequest
@@ -18,6 +18,9 @@ from headrace.usage import Timing, Usage
 
 OnCall = Callable[[ToolCall], None]
 """Told of each call as soon as its arguments are complete, while the model goes on."""
+
+OnText = Callable[[str], object]
+"""Told of the answer's text as it comes, once it is written."""
 
 
 class Step:
@@ -29,7 +32,9 @@ class Step:
         writer: The run's writer.
         number: The step's number, from 1.
         agent: Path of the agent that asks.
+        speaker: The model's name, where it is not that of the run's own agent (a hand-off).
         on_call: Told of each complete call early.
+        on_text: Told of the text.
 
     Attributes:
         since: The first `seq` that a retract of this try withdraws.
@@ -43,18 +48,23 @@ class Step:
         number: int,
         *,
         agent: str = "",
+        speaker: str = "",
         on_call: OnCall | None = None,
+        on_text: OnText | None = None,
     ) -> None:
         self._model = model
         self._request = request
         self._writer = writer
         self._number = number
         self._agent = agent
+        self._speaker = speaker
         self._on_call = on_call
+        self._on_text = on_text
         self._told = 0
         self._assembler = Assembler()
         self._translator = Translator(writer, agent)
         self._started = 0.0
+        self._held = 0.0
         self.since = 0
 
     @property
@@ -76,6 +86,7 @@ class Step:
         """
         start = self._writer.put(StepStart, self._agent, self._number, self._model.name)
         self._started, self.since = start.at, start.seq + 1
+        self._held = self._writer.meter.held.ms
         try:
             await self._stream()
         except asyncio.CancelledError:
@@ -96,6 +107,8 @@ class Step:
                 write(batch)
                 if self._on_call is not None and isinstance(batch[-1], ToolCallDelta):
                     self._tell(self._on_call)
+                if self._on_text is not None:
+                    self._on_text("".join(d.content for d in batch if type(d) is TextDelta))
                 if self._writer.crowded:
                     await self._writer.room()
 
@@ -111,10 +124,11 @@ class Step:
         timing = Timing(
             duration_ms=round((at - self._started) * 1e3, 3),
             first_content_ms=None if first is None else round((first - self._started) * 1e3, 3),
+            held_ms=round(self._writer.meter.held.ms - self._held, 3),
         )
         turn = self._assembler.turn()
         usage = turn.usage or self._estimate(turn)
-        fields = (self._number, reason, usage, timing, turn.message, turn.model)
+        fields = (self._number, reason, usage, timing, turn.message, turn.model or self._speaker)
         self._writer.put(StepEnd, self._agent, *fields)
 
     def _estimate(self, turn: Turn) -> Usage:

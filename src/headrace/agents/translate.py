@@ -28,6 +28,7 @@ class Translator:
         seq, at, index = writer.next_seq, writer.now(), self._index
         events: list[Event] = []
         texts: list[str] = []
+        notes: list[Event] = []
         for delta in batch:
             if type(delta) is TextDelta:
                 content = delta.content
@@ -38,15 +39,27 @@ class Translator:
             elif (event := _event(delta, seq, at, agent)) is not None:
                 events.append(event)
                 seq += 1
+                if type(event) is Warn:
+                    notes.append(event)
         if not events:
             return
-        if self.first_content_at is None and not all(isinstance(e, Warn) for e in events):
-            self.first_content_at = at
+        count = len(events) - len(notes)
+        if count:
+            self.first_content_at = self.first_content_at or at
         writer.write(events)
         if texts:
             self._index = index
             if not agent:
                 writer.account(texts, at)
+        if writer.observers:
+            self._tell(notes, count, at)
+
+    def _tell(self, notes: Sequence[Event], count: int, at: float) -> None:
+        observers = self._writer.observers
+        for note in notes:
+            observers.event(note)
+        if count:
+            observers.content(self._agent, count, at)
 
 
 def _event(delta: Delta, seq: int, at: float, agent: str) -> Event | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from headrace.errors import UsageError
 if TYPE_CHECKING:
     from headrace.agents.agent import Agent
     from headrace.models.model import Model
+    from headrace.tools.tool import AnyTool
 
 ModelName = Annotated[
     str | None,
@@ -94,8 +96,8 @@ class Chosen:
     why: str
 
 
-def choose(asked: Asked) -> Chosen:
-    """Find the model and make the agent.
+def choose(asked: Asked, tools: Sequence[AnyTool] = ()) -> Chosen:
+    """Find the model and make the agent, with these tools beside its own.
 
     Raises:
         UsageError: an unknown model or option, a missing key, a value out of range.
@@ -116,7 +118,7 @@ def choose(asked: Asked) -> Chosen:
     agent = Agent(
         model=model,
         instructions=asked.system,
-        tools=_tools(asked.tools, model),
+        tools=[*_tools(asked.tools, model), *tools],
         max_steps=asked.max_steps,
         deadlines=deadlines,
         **_options(asked),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -25,16 +27,20 @@ from headrace.cli.asking import (
     choose,
 )
 from headrace.cli.endings import FAILED, clear_endings, complain
+from headrace.cli.mcp_servers import Commands, McpServers
 from headrace.cli.storing import Keeping, SessionName, StoreURL, new_session
 
 if TYPE_CHECKING:
+    from headrace.frontends.asker import Asker
     from headrace.frontends.viewing import Screen
+    from headrace.tools.tool import AnyTool
 
 _HELP = """\
 /new    begin a new conversation; this one is kept
 /help   this
 /exit   leave, as Ctrl-D does
-Ctrl-C stops an answer and keeps what was said; at the prompt it leaves."""
+Ctrl-C stops an answer and keeps what was said; at the prompt it leaves.
+A tool that waits for your approval asks: y or n, then Enter."""
 
 
 @clear_endings()
@@ -46,6 +52,7 @@ def chat(
     temperature: Temperature = None,
     option: MoreOptions = None,
     tools: Tools = None,
+    mcp: Commands = None,
     max_steps: MaxSteps = 20,
     timeout: Timeout = 900.0,
     speed: Speed = None,
@@ -72,22 +79,37 @@ def chat(
         timeout,
         speed,
     )
-    conversation = Conversation(choose(asked), Keeping(store), session)
+    conversation = Conversation(partial(choose, asked), McpServers(mcp), Keeping(store), session)
     raise typer.Exit(conversation.hold())
 
 
 class Conversation:
-    """One conversation: its session and where it is shown.
+    """One conversation: who answers in it, its session and where it is shown.
+
+    Args:
+        choose: Gives who answers, with these tools beside its own.
+        servers: Where those tools come from.
+        keeping: Where it is kept.
+        session: Its name; a new one by default.
 
     Raises:
         InvalidId: a name that no session can have.
     """
 
-    def __init__(self, chosen: Chosen, keeping: Keeping, session: str | None) -> None:
+    _chosen: Chosen
+
+    def __init__(
+        self,
+        choose: Callable[[list[AnyTool]], Chosen],
+        servers: McpServers,
+        keeping: Keeping,
+        session: str | None,
+    ) -> None:
         from headrace.frontends.keyboard import Prompt
         from headrace.runs.stores.record import check_name
 
-        self._chosen = chosen
+        self._choose = choose
+        self._servers = servers
         self._keeping = keeping
         self._session = new_session() if session is None else check_name(session, "a session")
         self._prompt = Prompt()
@@ -98,14 +120,21 @@ class Conversation:
         """Talk until there is nothing more to say; gives the exit code."""
         # One event loop for all answers, so that connections to the model stay open.
         with asyncio.Runner() as runner:
-            runner.run(self._keeping.open())
             try:
-                self._banner(runner.run(self._said()))
-                self._talk(runner)
+                self._chosen = self._choose(runner.run(self._servers.open()))
+                self._hold(runner)
             finally:
-                runner.run(self._keeping.close())
+                runner.run(self._servers.close())
         # What went wrong in a conversation was told there; only a script asks for a code.
         return 0 if self._prompt.interactive and self._code < 128 else self._code
+
+    def _hold(self, runner: asyncio.Runner) -> None:
+        runner.run(self._keeping.open())
+        try:
+            self._banner(runner.run(self._said()))
+            self._talk(runner)
+        finally:
+            runner.run(self._keeping.close())
 
     def _talk(self, runner: asyncio.Runner) -> None:
         while self._code < 128 and (line := self._next_line()) is not None:
@@ -167,6 +196,7 @@ class Conversation:
 
     async def _show(self, line: str) -> None:
         from headrace.events import Error
+        from headrace.frontends.asker import Asker
         from headrace.frontends.keyboard import quiet_keys, stopping
         from headrace.frontends.viewing import show
 
@@ -174,18 +204,19 @@ class Conversation:
         begun = self._keeping.submitted(agent, line, session=session, retract=self._rich)
         async with begun as run:
             with quiet_keys(), stopping(run) as stop:
-                end = await show(run, self._screen())
+                asker = Asker(run, complain)
+                end = await show(run, self._screen(asker), asker)
         if stop.signal == signal.SIGTERM:
             self._code = 128 + signal.SIGTERM
         elif isinstance(end, Error):
             complain(end.message)
             self._code = self._code or FAILED
 
-    def _screen(self) -> Screen:
+    def _screen(self, asker: Asker) -> Screen:
         if self._rich:
             from headrace.frontends.terminal import TerminalScreen, make_console
 
-            return TerminalScreen(make_console(), spaced=True)
+            return TerminalScreen(make_console(), note=lambda: asker.question, spaced=True)
         from headrace.frontends.plain import PlainScreen
 
         return PlainScreen(sys.stdout, sys.stderr)

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from headrace.cli.approve import approve, deny
 from headrace.cli.cancel import cancel
 from headrace.cli.chat import chat
 from headrace.cli.doctor import doctor
+from headrace.cli.explain import explain
 from headrace.cli.models import models
 from headrace.cli.record import record
 from headrace.cli.replay import replay
@@ -34,6 +36,9 @@ app.command()(run)
 app.command()(runs)
 app.command()(watch)
 app.command()(cancel)
+app.command()(approve)
+app.command()(deny)
+app.command()(explain)
 app.command()(serve)
 app.command()(send)
 app.command()(doctor)

@@ -27,7 +27,7 @@ Format = Annotated[
     typer.Option("--format", "-f", help="json with everything, or md to be read."),
 ]
 
-_HEADINGS = ("SESSION", "MESSAGES", "BEGUN", "LAST USED", "LIVE RUN")
+_HEADINGS = ("SESSION", "MESSAGES", "BEGUN", "LAST USED", "LIVE RUN", "TITLE")
 
 
 @sessions_app.callback()
@@ -128,12 +128,14 @@ def _row(record: SessionRecord, now: float) -> tuple[str, ...]:
         f"{span(now - record.created_at)} ago",
         f"{span(now - record.updated_at)} ago",
         record.live_run or "-",
+        record.title,
     )
 
 
 def _as_json(record: SessionRecord) -> dict[str, Any]:
     return {
         "session": record.id,
+        "title": record.title,
         "user": record.user,
         "messages": record.version,
         "created_at": record.created_at,

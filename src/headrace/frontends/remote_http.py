@@ -87,9 +87,16 @@ class Server:
         answer.close()
         return refusal(answer.status, answer.headers, told, self.where, time(), self._token)
 
-    async def ask(self, method: str, path: str, body: bytes | None = None) -> bytes | HeadraceError:
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> bytes | HeadraceError:
         """Send a request: the whole body of its answer, or what is wrong."""
-        answer = await self.open(method, path, body=body)
+        answer = await self.open(method, path, body=body, query=query)
         if isinstance(answer, HeadraceError):
             return answer
         got = bytearray()

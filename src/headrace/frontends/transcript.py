@@ -144,7 +144,7 @@ class Transcript:
                 name = one_line(event.name, 60)
                 running["approval", event.call_id] = f"{name} waits for approval"
             case AgentStart():
-                running["agent", event.name] = (
+                running[f"agent {event.agent}", event.name] = (
                     f"{one_line(event.name, 60)} · {one_line(event.task, 120)}"
                 )
 
@@ -154,7 +154,7 @@ class Transcript:
             running.pop(("approval", event.call_id), None)
             return []
         if isinstance(event, AgentEnd):
-            running.pop(("agent", event.name), None)
+            running.pop((f"agent {event.agent}", event.name), None)
         else:
             running.pop((event.agent, event.call_id), None)
         kind: Kind = "tool" if event.error is None else "failed_tool"

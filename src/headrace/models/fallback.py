@@ -9,6 +9,7 @@ take text back (``retry``); or the next model goes on with the answer where it s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from headrace.errors import ConfigurationError, UsageError
@@ -92,6 +93,15 @@ class Fallback(BaseModel):
                 )
             self._made[model] = self._resolve(model)
         return self._made[model]
+
+    @property
+    def features(self) -> frozenset[str]:  # type: ignore[override]  # known once they are made
+        """What each of the models can be asked for; one that cannot be made is never asked."""
+        features = BaseModel.features | {"schema", "schema+tools", "open schema"}
+        for named in self.models:
+            with suppress(ConfigurationError):
+                features &= getattr(self.made(named), "features", BaseModel.features)
+        return features
 
     def rest(self, models: Sequence[Model | str]) -> Fallback:
         """A fallback over some of the models, otherwise like this one."""

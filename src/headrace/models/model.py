@@ -55,10 +55,15 @@ class BaseModel(ABC):
         continues: Whether a conversation that ends in an assistant's message is an answer begun,
             with which the model goes on.
         echoes: Whether it then begins with the text that it was given.
+        features: What it can be asked for, where that decides how it is asked: ``tools``,
+            ``tool_choice`` (a call can be forced), ``schema`` (a JSON Schema as
+            `response_format`), ``schema+tools`` (and tools in the same request), ``open schema``
+            (with objects of any properties, and schemas that hold themselves).
     """
 
     continues: bool = False
     echoes: bool = False
+    features: frozenset[str] = frozenset({"tools", "tool_choice"})
 
     def __init__(
         self,

@@ -63,6 +63,7 @@ class FaultyModel(BaseModel):
         super().__init__(inner.provider, inner.model, **given)
         self.inner = inner
         self.continues, self.echoes = inner.continues, inner.echoes
+        self.features = inner.features
         self.fault = fault
         self._left = times
 

@@ -76,3 +76,20 @@ def schema_of(given: dict[str, object]) -> object:
     wrapped = given.get("json_schema")
     inner = wrapped if isinstance(wrapped, dict) else given
     return inner.get("schema", inner)
+
+
+def asked_by(
+    lacks: frozenset[str], *, schema_and_tools: bool, open_schema: bool = True
+) -> frozenset[str]:
+    """`BaseModel.features` of a provider.
+
+    Args:
+        lacks: What it lacks, of `FEATURES`.
+        schema_and_tools: Whether one request may have a JSON Schema and tools.
+        open_schema: Whether the schema may have objects of any properties, and hold itself.
+    """
+    features = frozenset({"tools", "tool_choice", "schema"}) - lacks
+    if "schema" in features:
+        features |= {"schema+tools"} if schema_and_tools else set()
+        features |= {"open schema"} if open_schema else set()
+    return features

@@ -202,6 +202,6 @@ ROWS: tuple[Row, ...] = (
         factory="DemoModel",
         model="demo",
         local=True,
-        lacks=frozenset(FEATURES) - {"tools", "reasoning"},
+        lacks=frozenset(FEATURES) - {"tools", "tool_choice", "reasoning"},
     ),
 )

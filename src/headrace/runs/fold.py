@@ -11,7 +11,10 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from headrace.events import (
+    TERMINAL,
     Answer,
+    Approval,
+    ApprovalNeeded,
     Cancelled,
     Complete,
     Error,
@@ -29,6 +32,8 @@ from headrace.events import (
     ToolStart,
 )
 from headrace.messages import Message, ToolResult
+from headrace.runs.approvals import with_edit
+from headrace.runs.waits import ends_wait
 from headrace.text import TextBuffer
 from headrace.usage import Metrics, Receipt, Usage
 
@@ -61,6 +66,24 @@ class ToolState(Struct):
     progress: str | None = None
 
 
+class Waiting(Struct):
+    """A call that waits for a person.
+
+    Attributes:
+        call_id: The call.
+        name: The tool.
+        input: Its arguments.
+        seq: Of its `approval_needed`.
+        agent: Path of the agent that called it.
+    """
+
+    call_id: str
+    name: str
+    input: Any
+    seq: int
+    agent: str = ""
+
+
 class RunState(Struct):
     """Where a run stands.
 
@@ -74,6 +97,7 @@ class RunState(Struct):
         reasoning: Its reasoning that still stands.
         steps: Number of model calls begun.
         tools: The tool calls that still stand, in order of their start.
+        waiting: The calls that wait for a person, oldest first.
         messages: What the run added to the conversation, what people said into it included.
         usage: The sum over ended steps; the terminal event's once there.
         finish_reason: None while it runs.
@@ -95,6 +119,7 @@ class RunState(Struct):
     reasoning: str = ""
     steps: int = 0
     tools: list[ToolState] = []
+    waiting: list[Waiting] = []
     messages: list[Message] = []
     usage: Usage = Usage()
     finish_reason: FinishReason | None = None
@@ -164,12 +189,15 @@ class Folder:
         self._reasoning = _Tape()
         self._tools: list[ToolState] = []
         self._running: dict[tuple[str, str], ToolState] = {}
+        self._waiting: dict[tuple[str, str], Waiting] = {}
+        self._edited: dict[tuple[str, str], object] = {}
         self._steps: list[_Step | Message] = []  # a message is what a person said in between
         self._inputs: list[Message] = []  # what the next step will take up
 
     def add(self, event: Event) -> None:
         """Fold in the next event."""
         self._state.last_seq = event.seq
+        self._end_waits(event)
         match event:
             case Token():
                 if not event.agent:
@@ -181,6 +209,8 @@ class Folder:
                 self._step(event)
             case ToolStart() | ToolProgress() | ToolEnd():
                 self._tool(event)
+            case ApprovalNeeded() | Approval():
+                self._approval(event)
             case Retract():
                 self._retract(event)
             case _:
@@ -192,6 +222,7 @@ class Folder:
         state.text = str(self._text)
         state.reasoning = str(self._reasoning)
         state.tools = [copy(tool) for tool in self._tools]
+        state.waiting = list(self._waiting.values())
         state.messages = [*_messages(self._steps), *self._inputs]
         self._state = copy(state)
         return state
@@ -229,11 +260,30 @@ class Folder:
             tool.progress = event.content
             return
         tool.output, tool.error, tool.duration_ms = event.output, event.error, event.duration_ms
+        edited = self._edited.pop(key, None)
         if not event.agent:
-            text = event.output if event.error is None else event.error
+            text = with_edit(event.output if event.error is None else event.error, edited)
             result = ToolResult(event.call_id, event.name, text, event.error is not None)
             if (step := self._last_step()) is not None:
                 step.results.append(result)
+
+    def _approval(self, event: ApprovalNeeded | Approval) -> None:
+        key = (event.agent, event.call_id)
+        if isinstance(event, ApprovalNeeded):
+            asked = Waiting(event.call_id, event.name, event.input, event.seq, event.agent)
+            self._waiting[key] = asked
+        else:
+            self._edited[key] = event.input
+
+    def _end_waits(self, event: Event) -> None:
+        if not self._waiting:
+            return
+        over = isinstance(event, TERMINAL)
+        self._waiting = {
+            key: asked
+            for key, asked in self._waiting.items()
+            if not over and not ends_wait(event, *key)
+        }
 
     def _last_step(self) -> _Step | None:
         """The root agent's newest step."""

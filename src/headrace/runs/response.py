@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from msgspec import Struct
 
@@ -10,13 +10,23 @@ from headrace.events import FinishReason
 from headrace.messages import Message
 from headrace.usage import Metrics, Usage
 
+if TYPE_CHECKING:  # only type checkers know its default before Python 3.13
+    from typing_extensions import TypeVar
 
-class Response(Struct, frozen=True):
+    Out = TypeVar("Out", default=Any)
+else:
+    from typing import TypeVar
+
+    Out = TypeVar("Out")
+
+
+class Response(Struct, Generic[Out], frozen=True):
     """What a run gave.
 
     Attributes:
         content: The answer's text: every `token` that still stands, joined.
-        output: The structured output, or `content` without one.
+        output: The structured output, an instance of the agent's `output_type` where that is
+            known, else its JSON value; `content` without one.
         finish_reason: Why it ended: ``stop``, ``length``, ``content_filter``, ``max_steps``.
         usage: The sum over all model calls.
         metrics: How it felt.
@@ -26,7 +36,7 @@ class Response(Struct, frozen=True):
     """
 
     content: str
-    output: Any
+    output: Out
     finish_reason: FinishReason
     usage: Usage
     metrics: Metrics

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from headrace.errors import (
     DeadlineExceeded,
     HeadraceError,
+    NoApprovalNeeded,
     RunCancelled,
     RunEnded,
     RunFailed,
@@ -20,6 +21,7 @@ from headrace.errors import (
 )
 from headrace.events import (
     Answer,
+    Approval,
     Cancelled,
     Complete,
     Error,
@@ -30,8 +32,10 @@ from headrace.events import (
     Token,
 )
 from headrace.messages import Message
+from headrace.runs.approvals import Decision
 from headrace.runs.log import Log, RunLog
 from headrace.runs.metrics import Meter
+from headrace.runs.observer import Watch
 from headrace.runs.policies import MERGE, Policy, PolicyName
 from headrace.runs.response import Response
 from headrace.runs.viewer import Viewer
@@ -47,11 +51,19 @@ CANCEL_GRACE = 5.0
 
 
 class Outcome(Struct, frozen=True):
-    """What a driver returns when it ended well."""
+    """What a driver returns when it ended well.
+
+    Attributes:
+        finish_reason: Why it ended.
+        messages: The conversation, input first.
+        output: The structured output as a JSON value; None without one.
+        value: The same as an instance of its type; unset where `output` is all there is.
+    """
 
     finish_reason: FinishReason
     messages: tuple[Message, ...]
     output: Any = None
+    value: Any = UNSET
 
 
 Driver = Callable[[Writer], Awaitable[Outcome]]
@@ -87,7 +99,8 @@ class Run:
     Args:
         driver: Does the work.
         info: What `run_start` tells.
-        deadline: Seconds that the whole run may take; None for ever.
+        deadline: Seconds that the whole run may take, without those for which a person is waited
+            for; None for ever.
         private: At most one viewer, there from the start (see `Log`).
         grace: Seconds that a stopped driver may take to let go; then it is left behind and its
             later writes are refused.
@@ -95,6 +108,10 @@ class Run:
         id: Its id; a fresh one by default.
         log: Where it is written; by default a new one in memory. A log that has events already
             is that of a run which is taken up again.
+
+    Attributes:
+        user: Whom a detached run belongs to; ``""`` where no one is named.
+        asked: The conversation that it was asked with, for those who observe it.
     """
 
     def __init__(
@@ -111,6 +128,8 @@ class Run:
     ) -> None:
         self.id = id or new_run_id()
         self.info = info
+        self.user = ""
+        self.asked: Sequence[Message] = ()
         self._driver = driver
         self._deadline = deadline
         self._private = private
@@ -119,6 +138,7 @@ class Run:
         self._log = log or Log(private=private)
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._left: float | None = None  # of the deadline, while it stands still
         self._late: DeadlineExceeded | None = None
         self._reason: str | None = None
         self._stopped_at: float | None = None
@@ -128,6 +148,7 @@ class Run:
         self._outcome: Outcome | None = None
         self._lost: HeadraceError | None = None
         self.writer = Writer(self._log)
+        self.writer.approvals.answered = not private
 
     def __repr__(self) -> str:
         return f"<Run {self.id} at {self._log.last_seq}{' ended' if self._log.ended else ''}>"
@@ -151,15 +172,42 @@ class Run:
         return self.writer.model or self.info.model
 
     @property
+    def output(self) -> Any:
+        """What it gave: an instance of its type, else a JSON value, else the answer's text.
+
+        Raises:
+            RunFailed: it ended with `error`.
+            RunCancelled: it ended with `cancelled`.
+            UsageError: it has not ended.
+        """
+        end, outcome = self.check(), self._outcome
+        if outcome is not None and outcome.value is not UNSET:
+            return outcome.value
+        return str(self.writer.text) if end.output is None else end.output
+
+    @property
     def ended(self) -> bool:
         """Whether the terminal event is written."""
         return self._log.ended
+
+    @property
+    def last_seq(self) -> int:
+        """The last event that viewers may see."""
+        return self._log.last_seq
+
+    def observe(self, watches: Iterable[Watch] = ()) -> None:
+        """Let these, and all who watch every run, follow this one from its next event on; once.
+
+        Without it the run is followed from its beginning by those who watch every run.
+        """
+        self.writer.observers.begin(self, watches)
 
     def begin(self) -> None:
         """Start the run's task in the running event loop, once."""
         if self._task is not None:
             return
         loop = asyncio.get_running_loop()
+        self.observe()
         # Written here, not in the task: a task that is cancelled before its first step
         # never runs at all, and its log would have an end without a start.
         if not self._log.written:
@@ -173,6 +221,7 @@ class Run:
         self._task.add_done_callback(self._settle)
         if self._deadline is not None:
             self._timer = loop.call_later(self._deadline, self._expire)
+            self.writer.approvals.clock("", self)
         if self._on_begin is not None:
             self._on_begin(self)
 
@@ -234,10 +283,9 @@ class Run:
         await self._log.wait_end()
         end = self.check()
         outcome = self._outcome
-        content = str(self.writer.text)
         return Response(
-            content=content,
-            output=content if end.output is None else end.output,
+            content=str(self.writer.text),
+            output=self.output,
             finish_reason=end.finish_reason,
             usage=end.usage,
             metrics=end.metrics,
@@ -302,6 +350,51 @@ class Run:
         if self.writer.closed or self._stopped_at is not None:
             raise RunEnded(self.id)
         return self.writer.say(text).seq
+
+    def decide(
+        self,
+        call_id: str,
+        approved: bool,
+        *,
+        agent: str | None = None,
+        by: str | None = None,
+        reason: str | None = None,
+        input: Any = None,
+        seen: Any = UNSET,
+    ) -> int:
+        """Decide about a call that waits for a person; gives the `seq` of the `approval` event.
+
+        Only the first decision counts. The arguments are those of `Decision`.
+
+        Raises:
+            NoApprovalNeeded: no such call waits (any more).
+            ApprovalChanged: it waits with other arguments than `seen`.
+            UsageError: `input` is no JSON object, or goes with a denial.
+            InvalidArguments: the tool does not take `input`; the call waits on.
+        """
+        return self.decided(Decision(call_id, approved, agent, by, reason, input, seen)).seq
+
+    def decided(self, decision: Decision) -> Approval:
+        """The same with a decision that came from elsewhere; gives the event."""
+        self.begin()
+        if self._lost is not None:
+            raise self._lost
+        if self.writer.closed or self._stopped_at is not None:
+            raise NoApprovalNeeded(decision.call_id)
+        return self.writer.approvals.decide(decision)
+
+    def pause(self) -> None:
+        """A person is waited for: the run's deadline stands still."""
+        if self._timer is not None and self._stopped_at is None:
+            self._left = self._timer.when() - asyncio.get_running_loop().time()
+            self._timer.cancel()
+
+    def resume(self) -> None:
+        """No one is waited for: the run's deadline goes on."""
+        left, self._left = self._left, None
+        ending = self.writer.closed or self._stopped_at is not None or self._lost is not None
+        if left is not None and not ending:
+            self._timer = asyncio.get_running_loop().call_later(left, self._expire)
 
     def hand_over(self) -> None:
         """Stop without an end: whoever takes the run up from its log goes on with it.
@@ -369,6 +462,7 @@ class Run:
     def _lose(self, failure: HeadraceError) -> None:
         """The log takes nothing more, though the run has not ended: stop the driver."""
         self._lost = failure
+        self.writer.observers.lost()
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
@@ -438,3 +532,5 @@ class Run:
         # Set before the write: whoever the write wakes finds the end.
         self._end = kind(writer.next_seq + len(events), writer.now(), "", *fields)  # type: ignore[arg-type]
         writer.write((*events, self._end))
+        for event in (*events, self._end):
+            writer.observers.event(event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from headrace.errors import SessionConflict
 from headrace.events import Event, Retract, StepEnd, StepStart, Token
 from headrace.messages import Message
 from headrace.runs.fold import Folder
@@ -21,6 +22,19 @@ def session_of(user: str, name: str) -> str:
 def name_of(user: str, session: str | None) -> str | None:
     """What the user calls it, where it was named by `session_of`; else its name."""
     return session.removeprefix(f"{user}:") if session and user else session
+
+
+def check_keep(keep: int, version: int) -> None:
+    """Whether the first `keep` messages of a session of so many can be kept.
+
+    Raises:
+        SessionConflict: it has fewer.
+    """
+    if keep > version:
+        raise SessionConflict(
+            f"The session has {version} messages, of which {keep} cannot be kept.",
+            hint="It was changed meanwhile: read it again.",
+        )
 
 
 class Said:

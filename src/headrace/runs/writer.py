@@ -19,8 +19,11 @@ from headrace.events import (
     ToolStart,
 )
 from headrace.messages import Message
+from headrace.runs.approvals import Approvals
 from headrace.runs.log import RunLog
 from headrace.runs.metrics import Meter
+from headrace.runs.observer import Observers
+from headrace.runs.spent import Spent
 from headrace.text import TextBuffer
 from headrace.usage import Timing, Usage
 
@@ -36,10 +39,14 @@ class Writer:
     Attributes:
         text: The answer's text so far, all steps, withdrawn text taken back.
         usage: The sum over the steps that have ended.
-        tools: Call id to ``waiting``, ``running`` or ``finished``.
+        spent: The same by agent and model, and the calls of tools.
+        tools: Call (see `tool_key`) to ``waiting``, ``running`` or ``finished``.
         model: Who answered last, where several models may (a fallback); else empty.
         inputs: What people have said into the run since its last step began.
-        on_event: Told of every structural event, once it is written.
+        steps: Agent to the `seq` of its last `step_start`.
+        approvals: The calls that wait for a person.
+        on_event: Told of every structural event that `put` writes: the run's own account.
+        observers: Told of every structural event and every batch of content.
     """
 
     def __init__(self, log: RunLog) -> None:
@@ -48,10 +55,14 @@ class Writer:
         self.meter = Meter(self._at)
         self.text = TextBuffer()
         self.usage = Usage()
+        self.spent = Spent()
         self.tools: dict[str, str] = {}
         self.model = ""
         self.inputs: list[str] = []
+        self.steps: dict[str, int] = {}
+        self.approvals = Approvals(self.put)
         self.on_event: Callable[[Event], object] | None = None
+        self.observers = Observers()
         self.upstream_closed_at: float | None = None
         self._open: dict[tuple[str, str, str], StepStart | ToolStart | AgentStart] = {}
 
@@ -72,7 +83,8 @@ class Writer:
 
     async def room(self) -> None:
         """Wait until the log takes more: for its store, or for a viewer that blocks."""
-        await self._log.room()
+        with self.meter.held:
+            await self._log.room()
 
     async def kept(self) -> None:
         """Wait until everything that is written is committed, and may be shown.
@@ -80,7 +92,8 @@ class Writer:
         Raises:
             HeadraceError: the log takes nothing more.
         """
-        await self._log.wait(self._log.written - 1)
+        with self.meter.held:
+            await self._log.wait(self._log.written - 1)
 
     def now(self) -> float:
         """Unix seconds, never falling."""
@@ -99,8 +112,12 @@ class Writer:
         event = kind(self._log.written + 1, self.now(), agent, *fields)
         self.write((event,))
         self._account(event)
+        self.spent.take(event)
+        self.approvals.take(event)
         if self.on_event is not None:
             self.on_event(event)
+        if self.observers:
+            self.observers.event(event)
         return event
 
     def say(self, text: str) -> Input:
@@ -118,10 +135,15 @@ class Writer:
             if type(event) is Token:
                 if not event.agent:
                     self.meter.tokens(1, len(event.content), event.at)
-            elif isinstance(event, RunStart):
+                continue
+            self.spent.take(event)
+            self.approvals.take(event)
+            if isinstance(event, RunStart):
                 self.meter = Meter(event.at)
             else:
                 self._account(event)
+            if isinstance(event, ToolStart):
+                self.spent.calls[event.agent] += 1
 
     @property
     def open(self) -> list[StepStart | ToolStart | AgentStart]:
@@ -160,6 +182,7 @@ class Writer:
         match event:
             case StepStart():
                 self._open["step", event.agent, ""] = event
+                self.steps[event.agent] = event.seq
                 if not event.agent:
                     self.inputs.clear()  # its request holds them
             case Input():
@@ -180,11 +203,16 @@ class Writer:
         match event:
             case ToolStart():
                 self._open["tool", event.agent, event.call_id] = event
-                self.tools[event.call_id] = "running"
+                self.tools[tool_key(event.agent, event.call_id)] = "running"
             case ToolEnd():
                 self._open.pop(("tool", event.agent, event.call_id), None)
-                self.tools[event.call_id] = "finished"
+                self.tools[tool_key(event.agent, event.call_id)] = "finished"
             case AgentStart():
                 self._open["agent", event.agent, event.name] = event
             case AgentEnd():
                 self._open.pop(("agent", event.agent, event.name), None)
+
+
+def tool_key(agent: str, call_id: str) -> str:
+    """A call's name in a run's account: two agents' models may give one id each."""
+    return f"{agent}/{call_id}" if agent else call_id

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
 
 from headrace.errors import RunCancelled, RunFailed
 from headrace.events import Cancelled, Error, Event
@@ -59,6 +61,29 @@ class DetachedRun:
         """Say something into the live run (see `Runtime.send`)."""
         await self._runtime.send(self.id, text)
 
+    async def decide(
+        self,
+        call_id: str,
+        approved: bool,
+        *,
+        agent: str | None = None,
+        by: str | None = None,
+        reason: str | None = None,
+        input: Any = None,
+        seen: Any = UNSET,
+    ) -> None:
+        """Decide about a call that waits for a person (see `Runtime.decide`)."""
+        await self._runtime.decide(
+            self.id,
+            call_id,
+            approved,
+            agent=agent,
+            by=by,
+            reason=reason,
+            input=input,
+            seen=seen,
+        )
+
     async def snapshot(self) -> RunState:
         """The run's state so far (see `Runtime.snapshot`)."""
         return await self._runtime.snapshot(self.id)
@@ -89,7 +114,7 @@ class DetachedRun:
         spec = decode_spec(self.record.spec)
         return Response(
             content=state.text,
-            output=state.text if state.output is None else state.output,
+            output=self._output(state),
             finish_reason=state.finish_reason or "stop",
             usage=state.usage,
             metrics=state.metrics or Metrics(),
@@ -97,3 +122,12 @@ class DetachedRun:
             run_id=self.id,
             model=state.model,
         )
+
+    def _output(self, state: RunState) -> Any:
+        """The output as an instance of its type where the agent is here, else its JSON value."""
+        told = state.text if state.output is None else state.output
+        agent = self._runtime.agents.get(self.record.agent)
+        if agent is None or agent.output is None:
+            return told
+        said = (message.text for message in reversed(state.messages) if message.role == "assistant")
+        return agent.output.restored(next(said, ""), told)

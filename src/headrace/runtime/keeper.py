@@ -7,9 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from time import time
 
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, InvalidArguments, UsageError
 from headrace.runs.stores.record import Signal
-from headrace.runtime.live_runs import LiveRuns
+from headrace.runtime.decisions import decode_decision
+from headrace.runtime.live_runs import Live, LiveRuns
 
 SIGNALS_EVERY = 0.1
 """Seconds between two looks for signals from other processes."""
@@ -112,7 +113,7 @@ class Keeper:
         await self._live.store.prune(now - self._keep_events, now - self._keep_records)
 
     async def _obey(self, signal: Signal) -> None:
-        """A cancel's signal goes with its run's end; an input's once the input is kept."""
+        """A cancel's signal goes with its run's end; another's once what it says is kept."""
         live = self._live.runs.get(signal.run_id)
         if live is None:
             return
@@ -123,8 +124,18 @@ class Keeper:
                 seq = live.run.send(signal.content)
                 await live.log.wait(seq - 1)
                 await self._live.store.settle([signal.id])
+            elif signal.kind == "approval":
+                await self._decide(live, signal)
         except HeadraceError as error:  # it has ended meanwhile, or goes on elsewhere
             _logger.info("A signal for the run %s came too late: %s", signal.run_id, error)
+
+    async def _decide(self, live: Live, signal: Signal) -> None:
+        """Its signal goes once the decision is kept; one that comes too late changes nothing."""
+        try:
+            await live.log.wait(live.run.decided(decode_decision(signal.content)).seq - 1)
+        except (UsageError, InvalidArguments) as error:
+            _logger.info("A decision about the run %s does not count: %s", signal.run_id, error)
+        await self._live.store.settle([signal.id])
 
 
 async def _repeat(

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from time import time
 
 from headrace.agents.agent import Agent
+from headrace.agents.floor import tools_of_speaker
 from headrace.agents.past import Past
 from headrace.errors import (
     AgentUnknown,
     HeadraceError,
     RecoveryLimit,
     RunHandedOver,
+    SessionConflict,
     UsageError,
 )
 from headrace.events import Event
 from headrace.messages import Message
+from headrace.runs.approvals import Decision
 from headrace.runs.log import cost_of
+from headrace.runs.observer import Watch
 from headrace.runs.run import Outcome, Run, RunInfo
-from headrace.runs.sessions import Said, name_of
+from headrace.runs.sessions import Said, check_keep, name_of
 from headrace.runs.stored_log import StoredLog
 from headrace.runs.stores.record import RunRecord, Signal
 from headrace.runs.stores.store import Store
+from headrace.runs.waits import waited, waits
 from headrace.runs.writer import Writer
+from headrace.runtime.decisions import decide_all, left_for
 from headrace.runtime.recovery import take_up
 from headrace.runtime.spec import Spec, decode_spec
 
@@ -56,6 +62,7 @@ class LiveRuns:
         runs: By id.
         lost: Ids of own runs whose log failed: to be taken up again once the store works.
         cancelled: Reasons of cancels by run, until the run's end is kept.
+        watches: Asked whether to follow each run that begins here.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class LiveRuns:
         self.runs: dict[str, Live] = {}
         self.lost: set[str] = set()
         self.cancelled: dict[str, str] = {}
+        self.watches: list[Watch] = []
         self._agents = agents
         self._max_recoveries = max_recoveries
         self._changed = asyncio.Event()
@@ -82,7 +90,13 @@ class LiveRuns:
     async def launch(self, record: RunRecord, agent: Agent, spec: Spec) -> None:
         """Begin a new run whose record is kept already."""
         messages = await self._conversation(record, spec)
-        said = _said(spec)
+        said = _said(spec, messages)
+        if spec.keep is not None:
+            try:
+                check_keep(spec.keep, len(messages) - len(spec.input))
+            except SessionConflict as error:  # it was cut while this run waited for its turn
+                self._end(record, spec, [], said, error)
+                return
         log = self._log(record, spec, said)
         run = agent.make_run(
             messages,
@@ -93,7 +107,7 @@ class LiveRuns:
             id=record.id,
         )
         run.writer.on_event = said.add
-        self._begin(record.id, run, log)
+        self._begin(record, run, log)
 
     async def cancel(self, run_id: str, reason: str) -> Event:
         """End a run that lives here, also if this process is killed meanwhile.
@@ -159,20 +173,22 @@ class LiveRuns:
         spec = decode_spec(record.spec)
         events = await self._whole_log(record.id)
         agent = self._agents.get(record.agent)
+        said = _said(spec, await self._conversation(record, spec) if spec.replaces else ())
         if cancel is not None:
-            self._end(record, spec, events, None)
+            self._end(record, spec, events, said, None)
             task = asyncio.ensure_future(self.runs[record.id].run.cancel(cancel))
             self._cancels.add(task)
             task.add_done_callback(self._cancels.discard)
-        elif record.recoveries > self._max_recoveries:
-            self._end(record, spec, events, _recovery_limit(record))
+        elif record.recoveries > self._max_recoveries and not waits(events):
+            self._end(record, spec, events, said, _recovery_limit(record))
         elif agent is None:
-            self._end(record, spec, events, _agent_unknown(record))
+            self._end(record, spec, events, said, _agent_unknown(record))
         elif not events:  # it was lost before its first event
             await self.launch(record, agent, spec)
         else:
             messages = await self._conversation(record, spec)
-            self._recover(record, spec, events, messages, agent)
+            decisions = await left_for(self.store, self.owner, record.id)
+            self._recover(record, spec, events, messages, agent, decisions)
 
     def _recover(
         self,
@@ -181,8 +197,9 @@ class LiveRuns:
         events: list[Event],
         messages: list[Message],
         agent: Agent,
+        decisions: Iterable[Decision],
     ) -> None:
-        said = _said(spec)
+        said = _said(spec, messages)
         last = events[-1].seq
         log = self._log(record, spec, said, last_seq=last, counted=cost_of(events))
         found: list[Past] = []
@@ -193,7 +210,8 @@ class LiveRuns:
 
         left = agent.deadlines.run
         if left is not None:
-            left = max(1.0, record.created_at + left - time())
+            now = time()
+            left = max(1.0, record.created_at + left + waited(events, now) - now)
         run = agent.make_run(
             messages,
             context=spec.context,
@@ -204,14 +222,21 @@ class LiveRuns:
             past=past,
             deadline=left,
         )
-        found.append(take_up(events, messages, run.writer, said, _idempotent(agent)))
-        self._begin(record.id, run, log)
+        self._observe(record, run)  # what is written first tells of the recovery
+        found.append(take_up(events, messages, run.writer, said, _idempotent(agent, events)))
+        # Before anything goes on: in time, though no process was there to hear it.
+        decide_all(run, decisions)
+        self._begin(record, run, log)
 
     def _end(
-        self, record: RunRecord, spec: Spec, events: list[Event], error: HeadraceError | None
+        self,
+        record: RunRecord,
+        spec: Spec,
+        events: list[Event],
+        said: Said,
+        error: HeadraceError | None,
     ) -> None:
         """Begin a run that does nothing but end, with `error` or by a cancel that follows."""
-        said = _said(spec)
         last = events[-1].seq if events else 0
         log = self._log(record, spec, said, last_seq=last, counted=cost_of(events))
 
@@ -225,10 +250,11 @@ class LiveRuns:
         info = RunInfo(record.agent, record.model, session, record.parent)
         run = Run(driver, info, log=log, id=record.id)
         if events:
+            self._observe(record, run)
             take_up(events, (), run.writer, said, lambda _: False, goes_on=False)
         else:
             run.writer.on_event = said.add
-        self._begin(record.id, run, log)
+        self._begin(record, run, log)
 
     def _log(
         self, record: RunRecord, spec: Spec, said: Said, *, last_seq: int = 0, counted: int = 0
@@ -239,14 +265,20 @@ class LiveRuns:
             last_seq=last_seq,
             counted=counted,
             said=said.messages,
-            instead=spec.own_history,
+            instead=spec.replaces,
         )
 
-    def _begin(self, run_id: str, run: Run, log: StoredLog) -> None:
+    def _begin(self, record: RunRecord, run: Run, log: StoredLog) -> None:
+        run_id = record.id
         self.runs[run_id] = Live(run, log)
         self.lost.discard(run_id)
+        self._observe(record, run)
         run.begin()
         log.when_done(lambda: self._done(run_id, log))
+
+    def _observe(self, record: RunRecord, run: Run) -> None:
+        run.user = record.user
+        run.observe(self.watches)
 
     def _done(self, run_id: str, log: StoredLog) -> None:
         self.runs.pop(run_id, None)
@@ -259,7 +291,7 @@ class LiveRuns:
     async def _conversation(self, record: RunRecord, spec: Spec) -> list[Message]:
         before = spec.history
         if record.session is not None and not spec.own_history:
-            before = (await self.store.session(record.session)).messages
+            before = (await self.store.session(record.session)).messages[: spec.keep]
         return [*before, *spec.input]
 
     async def _whole_log(self, run_id: str) -> list[Event]:
@@ -269,9 +301,9 @@ class LiveRuns:
         return events
 
 
-def _said(spec: Spec) -> Said:
-    """What the session gets: where the caller keeps the conversation, that before the run, too."""
-    return Said((*spec.history, *spec.input) if spec.own_history else spec.input)
+def _said(spec: Spec, conversation: Sequence[Message]) -> Said:
+    """What the session gets: where it replaces what is there, the conversation before, too."""
+    return Said(conversation if spec.replaces else spec.input)
 
 
 def _agent_unknown(record: RunRecord) -> HeadraceError:
@@ -288,5 +320,7 @@ def _recovery_limit(record: RunRecord) -> HeadraceError:
     )
 
 
-def _idempotent(agent: Agent) -> Callable[[str], bool]:
-    return lambda name: name in agent.tools and agent.tools[name].idempotent
+def _idempotent(agent: Agent, events: Sequence[Event]) -> Callable[[str], bool]:
+    """Of a tool of whoever has the conversation, by its name."""
+    tools = tools_of_speaker(agent.tools, events)
+    return lambda name: name in tools and tools[name].idempotent

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from headrace.agents.past import Past, last_finish, past_of
 from headrace.events import (
+    AgentEnd,
     AgentStart,
     Event,
     Retract,
@@ -69,8 +70,13 @@ def broken(
         and since is None
         and is_idempotent(start.name)
     )
-    lost = tuple(start for start in open if start not in again)
+    lost = tuple(start for start in open if start not in again and not _has_floor(start))
     return Broken(again, lost, since)
+
+
+def _has_floor(start: Start) -> bool:
+    """Whether it is that of an agent which took the conversation over: it goes on with it."""
+    return isinstance(start, AgentStart) and not start.agent
 
 
 def _withdrawn_from(events: Sequence[Event]) -> int | None:
@@ -125,4 +131,6 @@ def take_up(
     writer.text.append(state.text)
     done = state.messages[: len(state.messages) - len(writer.inputs)]
     finish, steps = last_finish(events)
-    return past_of(said, done, finish, steps, frozenset(start.call_id for start in found.again))
+    again = frozenset(start.call_id for start in found.again)
+    agents = [event for event in events if isinstance(event, AgentStart | AgentEnd)]
+    return past_of(said, done, finish, steps, again, agents)

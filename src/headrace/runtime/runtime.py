@@ -8,6 +8,8 @@ from time import time
 from types import TracebackType
 from typing import Any, Literal
 
+from msgspec import UNSET
+
 from headrace.agents.agent import Agent
 from headrace.errors import (
     AgentUnknown,
@@ -17,17 +19,22 @@ from headrace.errors import (
     RunEnded,
     RunHandedOver,
     SessionBusy,
+    SessionNotFound,
     TooManyRuns,
     UsageError,
 )
 from headrace.events import TERMINAL, Event
 from headrace.messages import Message, MessageInput, as_messages
+from headrace.runs.approvals import Decision
 from headrace.runs.fold import Folder, RunState
+from headrace.runs.observer import Watch
 from headrace.runs.policies import MERGE_OVER, Policy, PolicyName, join_deltas, pending_chars
 from headrace.runs.run import new_run_id
+from headrace.runs.sessions import check_keep
 from headrace.runs.stores.record import RunRecord, Signal, check_name, check_run_id
 from headrace.runs.stores.store import Store
 from headrace.runs.viewer import check_cursor
+from headrace.runtime.decisions import leave
 from headrace.runtime.handle import DetachedRun
 from headrace.runtime.keeper import Keeper
 from headrace.runtime.live_runs import LiveRuns
@@ -144,6 +151,11 @@ class Runtime:
             await self.store.close()
 
     @property
+    def watches(self) -> list[Watch]:
+        """Asked whether to follow each run that begins or goes on here; add your own."""
+        return self._live.watches
+
+    @property
     def live(self) -> list[str]:
         """Ids of the live runs of this runtime."""
         return list(self._live.runs)
@@ -155,6 +167,7 @@ class Runtime:
         *,
         session: str | None = None,
         history: Iterable[Message] | None = None,
+        keep: int | None = None,
         context: Mapping[str, Any] | None = None,
         retract: bool = True,
         idempotency_key: str | None = None,
@@ -169,6 +182,8 @@ class Runtime:
             session: The conversation that the run belongs to; a new name begins one.
             history: The conversation before; in a session in place of what it holds, for a caller
                 who keeps the conversation too, and may have changed it.
+            keep: How many of the session's messages stand before the input; those behind them
+                are replaced when the run has an answer. So a question is asked again, or edited.
             context: For tools; JSON values, because recovery needs it.
             retract: Whether text that was shown may be withdrawn, as for `Agent.start`.
             idempotency_key: With a key that was used before, the run of then is given.
@@ -181,6 +196,8 @@ class Runtime:
             InputTooLarge: more than 10 MiB of input.
             SessionBusy: the session has a live run, or too long a queue.
             SessionNotFound: the session belongs to another user.
+            SessionConflict: it has fewer messages than `keep`.
+            UsageError: `keep` below 0, without a session, or beside `history`.
             IdempotencyConflict: the key was used for another request.
             TooManyRuns: the runtime has as many live runs as it takes.
             StoreUnavailable: the run could not be kept; nothing was started.
@@ -188,8 +205,10 @@ class Runtime:
         found = self._agent(agent)
         messages = as_messages(input)
         own = history is not None
-        spec = Spec(tuple(messages), tuple(history or ()), context or {}, retract, own)
+        spec = Spec(tuple(messages), tuple(history or ()), context or {}, retract, own, keep)
         record = self._record(found, spec, session, idempotency_key, user)
+        if keep is not None:
+            await self._check_keep(keep, record, own)
         try:
             kept = await self._create(record, busy or self._busy)
             if kept.id == record.id:
@@ -282,6 +301,40 @@ class Runtime:
             return
         await live.log.wait(live.run.send(text) - 1)
 
+    async def decide(
+        self,
+        run_id: str,
+        call_id: str,
+        approved: bool,
+        *,
+        agent: str | None = None,
+        by: str | None = None,
+        reason: str | None = None,
+        input: Any = None,
+        seen: Any = UNSET,
+    ) -> None:
+        """Decide about a call that waits for a person, wherever its run lives.
+
+        Once this returns the decision outlives the process. A run whose process was lost is
+        decided about, too: whoever takes it up goes by it. The arguments are those of
+        `headrace.runs.approvals.Decision`.
+
+        Raises:
+            RunNotFound: there is no such run.
+            NoApprovalNeeded: no such call waits (any more); only the first decision counts.
+            ApprovalChanged: it waits with other arguments than `seen`.
+            UsageError: `input` is no JSON object, or goes with a denial.
+            InvalidArguments: the tool does not take `input`; the call waits on. Of a run that
+                lives elsewhere this is told to the model, as with its own arguments.
+        """
+        decision = Decision(call_id, approved, agent, by, reason, input, seen)
+        live = self._live.runs.get(check_run_id(run_id))
+        if live is not None:
+            await live.log.wait(live.run.decided(decision).seq - 1)
+            return
+        record = await self.store.run(run_id)
+        await leave(self.store, record, await self.snapshot(run_id), decision)
+
     async def snapshot(self, run_id: str) -> RunState:
         """The run's state so far, folded from its log.
 
@@ -310,6 +363,21 @@ class Runtime:
             names = ", ".join(sorted(self.agents)) or "none"
             raise AgentUnknown(f"There is no agent {agent[:80]!r}.", hint=f"Known: {names}.")
         return self.agents[agent]
+
+    async def _check_keep(self, keep: int, record: RunRecord, own_history: bool) -> None:
+        """Refuse what cannot be kept while its caller can still be told so."""
+        if record.session is None or own_history or keep < 0:
+            raise UsageError(
+                "keep is 0 or more, names messages of a session, and goes without a history.",
+                hint="Name the session too, and give the new message alone.",
+            )
+        try:
+            session = await self.store.session(record.session)
+        except SessionNotFound:
+            session = None
+        if session is not None and session.user != record.user:
+            raise SessionNotFound(record.session)
+        check_keep(keep, session.version if session is not None else 0)
 
     def _record(
         self, agent: Agent, spec: Spec, session: str | None, key: str | None, user: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -27,6 +28,8 @@ class Spec(Struct, frozen=True, omit_defaults=True):
         context: For tools, as `RunContext.context`.
         retract: Whether text that was shown may be withdrawn, as for `Agent.start`.
         own_history: Whether `history` stands in place of what the session holds.
+        keep: How many of the session's messages stand before the input, which takes the place of
+            those behind them; None for all of them.
     """
 
     input: tuple[Message, ...]
@@ -34,6 +37,19 @@ class Spec(Struct, frozen=True, omit_defaults=True):
     context: Mapping[str, Any] = {}
     retract: bool = True
     own_history: bool = False
+    keep: int | None = None
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the session gets this conversation in place of its own."""
+        return self.own_history or self.keep is not None
+
+    def kept(self, messages: Sequence[Message]) -> int:
+        """How many of these messages, its session's, the conversation of the run begins with."""
+        if self.own_history:
+            pairs = zip(messages, self.history, strict=False)
+            return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return len(messages) if self.keep is None else self.keep
 
 
 _decoder = msgspec.json.Decoder(Spec)
@@ -77,6 +93,8 @@ def fingerprint(agent: str, session: str | None, spec: Spec) -> str:
     """
     digest = sha256(f"{agent}\0{session or ''}\0".encode("utf-8", "surrogatepass"))
     digest.update(_encoder.encode((spec.input, spec.history, spec.context)))
+    if spec.keep is not None:
+        digest.update(f"\0{spec.keep}".encode())
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
 from headrace.errors import UsageError
 from headrace.models.request import ToolSpec
+from headrace.tools.approval import Approval, Predicate
 from headrace.tools.docstring import read_docstring
 from headrace.tools.hints import written_function
 from headrace.tools.schema import Arguments
@@ -36,14 +37,20 @@ class Tool(Generic[P, R]):
         read_only: It changes nothing, so it may start while the model is still writing.
         idempotent: Running it twice with the same arguments does what running it once does.
         timeout: Seconds for one call, in place of the run's own limit.
+        approval: Whether a person has to approve each call before it runs; or a function that
+            says so from some of its arguments by their names (``lambda amount: amount > 100``).
+            Where it raises, a person is asked.
         names: Names that the annotations may use beside those of the function's module.
 
     Raises:
         UsageError: for a bad name or timeout, a parameter without a type hint, ``*args``,
-            ``**kwargs`` or positional-only parameters.
+            ``**kwargs`` or positional-only parameters; for an `approval` that is a coroutine
+            function, or asks for an argument that the tool does not have.
     """
 
     __name__: str
+    approval: Approval = False
+    _asks: Predicate | None = None
 
     def __init__(
         self,
@@ -54,6 +61,7 @@ class Tool(Generic[P, R]):
         read_only: bool = False,
         idempotent: bool = False,
         timeout: float | None = None,
+        approval: Approval = False,
         names: Mapping[str, Any] | None = None,
     ) -> None:
         if not callable(fn):
@@ -69,6 +77,8 @@ class Tool(Generic[P, R]):
         doc = read_docstring(inspect.getdoc(written_function(fn)))
         self.description = description if description is not None else doc.description
         self.arguments = Arguments(fn, self.name, doc.parameters, names or {})
+        self.approval = approval
+        self._asks = Predicate(approval, fn, self.name) if callable(approval) else None
         functools.update_wrapper(self, fn, updated=())
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -95,6 +105,10 @@ class Tool(Generic[P, R]):
         """
         return self.arguments.validate(arguments_json)
 
+    def needs_approval(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether a person has to approve a call with these arguments, as `validate` gives them."""
+        return bool(self.approval) if self._asks is None else self._asks(arguments)
+
 
 AnyTool = Tool[..., Any]
 """A tool of whatever signature."""
@@ -110,6 +124,7 @@ def tool(
     read_only: bool = False,
     idempotent: bool = False,
     timeout: float | None = None,
+    approval: Approval = False,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 
 
@@ -158,8 +173,13 @@ def tool_table(tools: Iterable[Callable[..., Any] | AnyTool]) -> dict[str, AnyTo
     return table
 
 
+def is_tool_name(name: str) -> bool:
+    """Whether a tool can have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def _checked_name(name: str) -> str:
-    if _NAME.fullmatch(name):
+    if is_tool_name(name):
         return name
     raise UsageError(
         f"A tool cannot be named {name[:80]!r}.",

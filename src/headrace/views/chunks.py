@@ -17,7 +17,8 @@ async def chunks(run: Run, *, on_error: OnError = "raise") -> AsyncGenerator[Str
 
     A chunk without text and with ``finish_reason="tool_calls"`` stands where tools run. The final
     chunk (`is_final`) has no text; its `metadata` has ``model``, ``tokens``, ``usage``,
-    ``metrics`` and ``run_id``. Leaving the iteration cancels the run.
+    ``metrics`` and ``run_id``, and ``output`` where the agent has an output type. Leaving the
+    iteration cancels the run.
 
     Args:
         run: The run to read; it is cancelled when the reader leaves.
@@ -55,6 +56,8 @@ def _final(run: Run, event: Complete | Error | Cancelled, index: int) -> StreamC
         "metrics": event.metrics,
         "run_id": run.id,
     }
+    if isinstance(event, Complete) and event.output is not None:
+        metadata["output"] = run.output
     reason = _reason(event)
     if isinstance(event, Error):
         metadata["error"] = {

@@ -232,3 +232,39 @@ def test_any_conversation_gets_a_whole_answer_and_always_the_same(messages: list
     assert usage is not None
     assert usage.output == sum(isinstance(delta, CONTENT) for delta in deltas)
     assert usage.reasoning == sum(isinstance(delta, ReasoningDelta) for delta in deltas)
+
+
+def test_a_call_that_must_be_made_is_made() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "days": {"type": "integer"},
+            "who": {"$ref": "#/$defs/Who"},
+        },
+        "required": ["city", "days", "who"],
+        "$defs": {
+            "Who": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+                "required": ["name"],
+            }
+        },
+    }
+    spec = ToolSpec("final_answer", "", schema)
+    question = 'I want 3 days in "Rome" with "Ada".'
+    filled = {"city": "Rome", "days": 3, "who": {"name": "Ada"}}
+    assert called(ask(question, tools=(spec,), tool_choice="required")) == [
+        ("final_answer", filled)
+    ]
+    assert ask(question, tools=(spec,)).tool_calls == ()
+
+
+def test_what_a_question_needs_is_called_before_what_must_be() -> None:
+    spec = _spec("final_answer", text={"type": "string"})
+    question = "What is 2 * 3?"
+    first = ask(question, tools=(*SPECS, spec), tool_choice="required")
+    assert [name for name, _ in called(first)] == ["calculator"]
+    result = Message.tool(ToolResult(first.tool_calls[0].id, "calculator", "6"))
+    after = ask(question, first.message, result, tools=(*SPECS, spec), tool_choice="required")
+    assert [name for name, _ in called(after)] == ["final_answer"]

@@ -11,9 +11,10 @@ from headrace.models.model import BaseModel
 from headrace.models.request import ModelRequest, Options
 from headrace.models.retry import RetryPolicy
 from headrace.providers.anthropic.decode import AnthropicDecoder
-from headrace.providers.anthropic.encode import encode
+from headrace.providers.anthropic.encode import LACKS, encode
 from headrace.providers.anthropic.reasoning import is_older
 from headrace.providers.failures import Failures
+from headrace.providers.features import asked_by
 from headrace.providers.http import Endpoint, HttpAttempt
 from headrace.providers.json_text import encode_json
 from headrace.providers.secret import Secret
@@ -54,6 +55,7 @@ class Anthropic(BaseModel):
         options: Options | None = None,
     ) -> None:
         super().__init__(provider, model, deadlines=deadlines, retry=retry, options=options)
+        self.features = asked_by(LACKS, schema_and_tools=True, open_schema=False)
         key = Secret(api_key.strip()) if isinstance(api_key, str) else api_key
         self._failures = Failures(provider, key, key_variable=key_variable)
         self._endpoint = Endpoint(

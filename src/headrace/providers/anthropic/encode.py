@@ -23,6 +23,7 @@ from headrace.messages import (
 )
 from headrace.models.request import ModelRequest, Options, ToolSpec
 from headrace.providers.anthropic.reasoning import reasoning_fields
+from headrace.providers.anthropic.schema import supported
 from headrace.providers.anthropic.sources import file_block, image_block
 from headrace.providers.features import format_of, refuse, schema_of
 from headrace.providers.json_text import loads
@@ -93,7 +94,7 @@ def _options(options: Options, model: str, max_tokens: int) -> dict[str, Any]:
         made.update(reasoning_fields(options.reasoning_effort, model, max_tokens))
     given = options.response_format
     if isinstance(given, dict) and format_of(given) == "schema":
-        form = {"type": "json_schema", "schema": schema_of(given)}
+        form = {"type": "json_schema", "schema": supported(schema_of(given))}
         made["output_config"] = {**made.get("output_config", {}), "format": form}
     return made
 

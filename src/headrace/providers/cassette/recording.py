@@ -69,6 +69,7 @@ class RecordedModel(BaseModel):
             options=inner.options,
         )
         self.continues, self.echoes = inner.continues, inner.echoes
+        self.features = inner.features
         self.inner = inner
         self.recorder = recorder
 

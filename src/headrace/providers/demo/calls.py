@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from headrace.models.request import ToolSpec
@@ -37,7 +37,7 @@ def wanted(question: str, tools: Sequence[ToolSpec]) -> list[Wanted]:
     if "clock" in own:
         calls += [("clock", {"timezone": zone}) for zone in zones(question)]
     foreign = [t for t in tools if t.name not in own and _named(question, t)]
-    calls += [(tool.name, _arguments(tool.parameters, question)) for tool in foreign]
+    calls += [(tool.name, arguments_for(tool, question)) for tool in foreign]
     if "search_docs" in own and not foreign and about_headrace(question):
         calls.append(("search_docs", {"query": search_words(question)}))
     return calls
@@ -65,44 +65,58 @@ def _named(question: str, tool: ToolSpec) -> bool:
     )
 
 
-def _arguments(schema: dict[str, Any], question: str) -> dict[str, Any]:
+def arguments_for(tool: ToolSpec, question: str) -> dict[str, Any]:
     """Something fitting for each argument that must be there."""
-    properties: dict[str, Any] = schema.get("properties", {})
-    numbers = iter(_NUMBER.findall(question))
-    quoted = iter(_QUOTED.findall(question))
-    names = iter(_NAMED.findall(question))
+    return _Filling(tool.parameters, question).object(tool.parameters)
 
-    def text_for(name: str) -> str:
-        given = next(quoted, None)
+
+class _Filling:
+    """Takes values for a schema from a question: what is quoted, named or counted there, in order.
+
+    Args:
+        schema: The whole schema, for what it refers to.
+        question: The question.
+    """
+
+    def __init__(self, schema: dict[str, Any], question: str) -> None:
+        self._defs: dict[str, Any] = schema.get("$defs", {})
+        self._question = question
+        self._numbers = iter(_NUMBER.findall(question))
+        self._quoted = iter(_QUOTED.findall(question))
+        self._names = iter(_NAMED.findall(question))
+
+    def object(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """An object with all that it must have."""
+        properties: dict[str, Any] = schema.get("properties", {})
+        return {
+            name: self._value(properties.get(name, {}), name) for name in schema.get("required", ())
+        }
+
+    def _value(self, schema: dict[str, Any], name: str) -> Any:
+        schema = schema.get("anyOf", [schema])[0]
+        schema = self._defs.get(schema.get("$ref", "").removeprefix("#/$defs/"), schema)
+        if "enum" in schema:
+            options = schema["enum"]
+            said = self._question.lower()
+            return next((o for o in options if str(o).lower() in said), options[0])
+        match schema.get("type", "string"):
+            case "integer":
+                return int(float(next(self._numbers, "1")))
+            case "number":
+                return float(next(self._numbers, "1"))
+            case "boolean":
+                return True
+            case "array":
+                return [self._value(schema.get("items", {}), name)]
+            case "object":
+                return self.object(schema)
+        return self._text(name)
+
+    def _text(self, name: str) -> str:
+        given = next(self._quoted, None)
         if given is None and name not in _WHOLE:
-            given = next(names, None)
-        return question[:300] if given is None else given
-
-    filled: dict[str, Any] = {}
-    for name in schema.get("required", ()):
-        filled[name] = _value(properties.get(name, {}), name, question, numbers, text_for)
-    return filled
-
-
-def _value(
-    schema: dict[str, Any], name: str, question: str, numbers: Iterator[str], text_for: Any
-) -> Any:
-    schema = schema.get("anyOf", [schema])[0]
-    if "enum" in schema:
-        options = schema["enum"]
-        return next((o for o in options if str(o).lower() in question.lower()), options[0])
-    match schema.get("type", "string"):
-        case "integer":
-            return int(float(next(numbers, "1")))
-        case "number":
-            return float(next(numbers, "1"))
-        case "boolean":
-            return True
-        case "array":
-            return [_value(schema.get("items", {}), name, question, numbers, text_for)]
-        case "object":
-            return {}
-    return text_for(name)
+            given = next(self._names, None)
+        return self._question[:300] if given is None else given
 
 
 def arguments_text(arguments: dict[str, Any]) -> str:

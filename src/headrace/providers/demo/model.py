@@ -40,6 +40,8 @@ class DemoModel(BaseModel):
         UsageError: for a speed that is negative or no number.
     """
 
+    features = frozenset({"tools", "tool_choice"})
+
     def __init__(
         self,
         model: str = "demo",

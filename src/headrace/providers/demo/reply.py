@@ -20,7 +20,14 @@ from headrace.models.deltas import (
 from headrace.models.request import ModelRequest, Options, ToolSpec
 from headrace.providers.demo import answer
 from headrace.providers.demo.answer import Section
-from headrace.providers.demo.calls import arguments_text, is_own, search_words, wanted
+from headrace.providers.demo.calls import (
+    Wanted,
+    arguments_for,
+    arguments_text,
+    is_own,
+    search_words,
+    wanted,
+)
 from headrace.providers.demo.library import Library
 from headrace.providers.demo.question import about_headrace, asks_who, long_text, zones
 from headrace.providers.demo.sums import expressions
@@ -44,7 +51,8 @@ def reply(request: ModelRequest, library: Library) -> list[Delta]:
     """
     options = request.options
     tools = _offered(request.tools, options.tool_choice)
-    said = plan(request.messages, tools, library)
+    forced = tools[-1] if tools and options.tool_choice not in (None, "auto", "none") else None
+    said = plan(request.messages, tools, library, forced)
     text, stopped = _before_stop(said.text, options.stop)
     thoughts = [ReasoningDelta(piece) for piece in pieces(said.reasoning)]
     content: list[Delta] = [*thoughts, *map(TextDelta, pieces(text))]
@@ -61,11 +69,26 @@ def reply(request: ModelRequest, library: Library) -> list[Delta]:
     return [*_notes(options), *content, UsageDelta(usage), Finish(reason, "demo")]  # type: ignore[arg-type]
 
 
-def plan(messages: Sequence[Message], tools: Sequence[ToolSpec], library: Library) -> Plan:
-    """Decide one step: call tools, answer from what they gave, or answer at once."""
+def plan(
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec],
+    library: Library,
+    forced: ToolSpec | None = None,
+) -> Plan:
+    """Decide one step: call tools, answer from what they gave, or answer at once.
+
+    Args:
+        messages: The conversation.
+        tools: What may be called.
+        library: What the demo knows.
+        forced: What is called where a call must be made and no other one is needed.
+    """
     asked = max((i for i, m in enumerate(messages) if m.role == "user"), default=-1)
     question = messages[asked].text if asked >= 0 else ""
     results = _results(messages[asked + 1 :])
+    calls = [] if results else wanted(question, tools)
+    if forced is not None:
+        return _calling(calls or [(forced.name, arguments_for(forced, question))], messages)
     first = not any(m.role == "assistant" and m.text.strip() for m in messages)
     hello = answer.INTRODUCTION if first else ""
     if results:
@@ -77,18 +100,21 @@ def plan(messages: Sequence[Message], tools: Sequence[ToolSpec], library: Librar
     if count := long_text(question):
         text = answer.long_answer(question, count, library)
         return Plan("A long text is asked for: I compose it from the documentation.", hello + text)
-    calls = wanted(question, tools)
     if calls:
-        step = sum(m.role == "assistant" for m in messages) + 1
-        made = [
-            ToolCall(f"call_{step}_{i}", name, arguments_text(arguments))
-            for i, (name, arguments) in enumerate(calls, start=1)
-        ]
-        return Plan(_reason_to_call([name for name, _ in calls]), "", tuple(made))
+        return _calling(calls, messages)
     sections = _without_tools(question, tools, library, docs=True)
     if sections:
         return Plan("I can answer this without a tool.", hello + answer.joined(sections))
     return Plan("None of my rules fits this, so I say what I can do.", hello + answer.HELP)
+
+
+def _calling(calls: Sequence[Wanted], messages: Sequence[Message]) -> Plan:
+    step = sum(m.role == "assistant" for m in messages) + 1
+    made = [
+        ToolCall(f"call_{step}_{i}", name, arguments_text(arguments))
+        for i, (name, arguments) in enumerate(calls, start=1)
+    ]
+    return Plan(_reason_to_call([name for name, _ in calls]), "", tuple(made))
 
 
 def pieces(text: str) -> list[str]:

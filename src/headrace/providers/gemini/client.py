@@ -10,6 +10,7 @@ from headrace.models.model import BaseModel
 from headrace.models.request import ModelRequest, Options
 from headrace.models.retry import RetryPolicy
 from headrace.providers.failures import Failures
+from headrace.providers.features import asked_by
 from headrace.providers.gemini.decode import GeminiDecoder
 from headrace.providers.gemini.encode import encode
 from headrace.providers.gemini.parts import MADE_UP
@@ -50,6 +51,9 @@ class Gemini(BaseModel):
         options: Options | None = None,
     ) -> None:
         super().__init__(provider, model, deadlines=deadlines, retry=retry, options=options)
+        # Most models refuse function calling beside a response type (googleapis/python-genai,
+        # issue 867).
+        self.features = asked_by(frozenset(), schema_and_tools=False)
         key = Secret(api_key.strip()) if isinstance(api_key, str) else api_key
         base_url = base_url.strip()
         self._failures = Failures(provider, key, key_variable=key_variable)

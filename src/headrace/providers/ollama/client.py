@@ -12,10 +12,11 @@ from headrace.models.model import BaseModel
 from headrace.models.request import ModelRequest, Options
 from headrace.models.retry import RetryPolicy
 from headrace.providers.failures import Failures
+from headrace.providers.features import asked_by
 from headrace.providers.http import Endpoint, HttpAttempt
 from headrace.providers.json_text import encode_json
 from headrace.providers.ollama.decode import OllamaDecoder
-from headrace.providers.ollama.encode import encode_chat, encode_generate
+from headrace.providers.ollama.encode import LACKS, encode_chat, encode_generate
 from headrace.providers.secret import Secret
 
 _ENCODERS = {"chat": encode_chat, "generate": encode_generate}
@@ -60,6 +61,9 @@ class Ollama(BaseModel):
         if endpoint not in _ENCODERS:
             raise UsageError(f"Ollama's endpoint is “chat” or “generate”, not {endpoint!r}.")
         self.endpoint = endpoint
+        # A format keeps a model from calling tools (ollama/ollama, issue 11185).
+        lacks = LACKS if endpoint == "chat" else LACKS | {"tools"}
+        self.features = asked_by(lacks, schema_and_tools=False)
         self.continues = endpoint == "chat"
         key = Secret(api_key.strip()) if isinstance(api_key, str) else api_key
         self._failures = Failures(provider, key, key_variable=key_variable)

@@ -11,6 +11,7 @@ from headrace.models.request import ModelRequest, Options
 from headrace.models.retry import RetryPolicy
 from headrace.providers.bearer import TokenSource
 from headrace.providers.failures import Failures
+from headrace.providers.features import asked_by
 from headrace.providers.http import Endpoint, HttpAttempt
 from headrace.providers.json_text import encode_json
 from headrace.providers.openai_chat.decode import ChatDecoder
@@ -60,6 +61,7 @@ class OpenAIChat(BaseModel):
         key = Secret(api_key.strip()) if isinstance(api_key, str) else api_key
         self.dialect = dialect
         self.continues, self.echoes = dialect.continues, dialect.echoes
+        self.features = asked_by(dialect.lacks, schema_and_tools=dialect.schema_and_tools)
         self._failures = Failures(provider, key, key_variable=key_variable)
         self._endpoint = Endpoint(
             base_url,

@@ -28,6 +28,9 @@ class Dialect(Struct, frozen=True):
         begun_body: What the request must say besides.
         echoes: Whether the server then begins with the text that it was given.
         lacks: Features (`features.FEATURES`) that no model of the server has on this wire.
+        schema_and_tools: Whether one request may have a JSON Schema as `response_format` and tools.
+            Most servers then force the schema on whatever the model writes, so that it can call
+            nothing (vLLM's bug tracker, issue 39929), or refuse it.
     """
 
     max_tokens: str = "max_tokens"
@@ -43,12 +46,15 @@ class Dialect(Struct, frozen=True):
     begun_body: dict[str, Any] = {}
     echoes: bool = False
     lacks: frozenset[str] = frozenset()
+    schema_and_tools: bool = False
 
 
 COMPATIBLE = Dialect()
 """What most servers understand."""
 
-OPENAI = Dialect(max_tokens="max_completion_tokens", lacks=frozenset({"reasoning"}))
+OPENAI = Dialect(
+    max_tokens="max_completion_tokens", lacks=frozenset({"reasoning"}), schema_and_tools=True
+)
 """OpenAI refuses `max_tokens` for its reasoning models (API reference, chat/create), and shows
 their reasoning by the Responses API only ("Reasoning models")."""
 

@@ -11,11 +11,12 @@ from headrace.models.request import ModelRequest, Options
 from headrace.models.retry import RetryPolicy
 from headrace.models.stream import Attempt
 from headrace.providers.failures import Failures
+from headrace.providers.features import asked_by
 from headrace.providers.http import Endpoint, HttpAttempt
 from headrace.providers.json_text import encode_json
 from headrace.providers.openai_responses.background import BackgroundAttempt
 from headrace.providers.openai_responses.decode import ResponsesDecoder
-from headrace.providers.openai_responses.encode import encode
+from headrace.providers.openai_responses.encode import LACKS, encode
 from headrace.providers.secret import Secret
 
 
@@ -60,6 +61,7 @@ class OpenAIResponses(BaseModel):
         options: Options | None = None,
     ) -> None:
         super().__init__(provider, model, deadlines=deadlines, retry=retry, options=options)
+        self.features = asked_by(LACKS, schema_and_tools=True)
         key = Secret(api_key.strip()) if isinstance(api_key, str) else api_key
         self.background = background
         self.reconnects = RetryPolicy(reconnects, self.retry.base, self.retry.longest)
