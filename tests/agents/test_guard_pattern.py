@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.agents import guard_pattern
-from headrace.agents.guard_pattern import MAX_STEPS, Pattern
-from headrace.agents.guard_program import MAX_STATES
-from headrace.agents.guard_scanner import Scanner
+from headrace.agents.guards import pattern as patterns
+from headrace.agents.guards.pattern import MAX_STEPS, Pattern
+from headrace.agents.guards.program import MAX_STATES
+from headrace.agents.guards.scanner import Scanner
 from headrace.errors import UsageError
 
 PATTERNS = [
@@ -124,7 +124,7 @@ class Counting(Pattern):
 
     fed = 0
 
-    def step(self, *arguments: object) -> guard_pattern.Step:
+    def step(self, *arguments: object) -> patterns.Step:
         self.fed += 1
         return super().step(*arguments)  # type: ignore[arg-type]
 

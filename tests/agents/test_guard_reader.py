@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from msgspec.structs import replace
 
-from headrace.agents.guard_reader import GuardReader
 from headrace.agents.guards import (
     Channel,
     End,
@@ -27,6 +26,7 @@ from headrace.agents.guards import (
     judge,
     redact,
 )
+from headrace.agents.guards.reader import GuardReader
 from headrace.messages import Opaque
 from headrace.models.deltas import (
     Delta,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.agents.guard_pattern import Pattern
-from headrace.agents.guard_scanner import Match, Scanner
+from headrace.agents.guards.pattern import Pattern
+from headrace.agents.guards.scanner import Match, Scanner
 
 KEY = Pattern(r"sk-[a-z0-9]+")
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pytest
 
 from headrace import Agent, tool
-from headrace.agents.guard_model import MAX_AGAIN
 from headrace.agents.guards import (
     End,
     Guard,
@@ -21,6 +20,7 @@ from headrace.agents.guards import (
     judge,
     redact,
 )
+from headrace.agents.guards.model import MAX_AGAIN
 from headrace.agents.react import ReActAgent
 from headrace.errors import ConnectionFailed, RunFailed, UsageError
 from headrace.events import (

@@ -22,8 +22,8 @@ from headrace import (
 )
 from headrace.agents.guards import redact
 from headrace.agents.memory import last_messages, summary, token_budget
-from headrace.agents.memory_model import MemoryModel, UsageReader
-from headrace.agents.memory_summary import MAX_SUMMARY, SHOWN
+from headrace.agents.memory.model import MemoryModel, UsageReader
+from headrace.agents.memory.summaries import MAX_SUMMARY, SHOWN
 from headrace.errors import ConnectionFailed, UsageError
 from headrace.events import (
     Complete,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace import Message
-from headrace.agents.memory_summary import (
+from headrace.agents.memory.summaries import (
     MAX_PIECE,
     MAX_SUMMARIES,
     MAX_TOLD,

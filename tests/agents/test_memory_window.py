@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headrace import Message
 from headrace.agents.memory import last_messages, token_budget
-from headrace.agents.memory_window import ATTACHED, blocks_of, newest, tokens_of, tokens_of_tools
+from headrace.agents.memory.window import ATTACHED, blocks_of, newest, tokens_of, tokens_of_tools
 from headrace.errors import UsageError
 from headrace.messages import Image, ToolCall, ToolResult
 from headrace.models.request import ToolSpec

@@ -9,7 +9,7 @@ from pydantic import BaseModel as Typed
 
 from headrace import fallback
 from headrace.agents.output import TOOL, Output, OutputBy
-from headrace.agents.output_model import OutputModel
+from headrace.agents.output.model import OutputModel
 from headrace.models.model import BaseModel
 from headrace.models.request import ModelRequest, ToolSpec
 from headrace.providers.table import resolve_model

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, model_validator
 from typing_extensions import TypedDict
 
 from headrace.agents.output import Output
-from headrace.agents.output_partial import MAX_PARTIAL, Growing, fitting
+from headrace.agents.output.partial import MAX_PARTIAL, Growing, fitting
 
 
 class Cat(BaseModel):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.agents.output_reader import AnswerReader, JSONScan
+from headrace.agents.output.reader import AnswerReader, JSONScan
 from headrace.errors import StreamTruncated
 from headrace.messages import Opaque
 from headrace.models.assembler import Turn, assemble

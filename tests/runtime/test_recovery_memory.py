@@ -8,7 +8,7 @@ import pytest
 
 from headrace import ConversationalAgent, tool
 from headrace.agents.memory import Memory, last_messages, summary
-from headrace.agents.memory_summary import SHOWN
+from headrace.agents.memory.summaries import SHOWN
 from headrace.events import Complete, Event, Retract, StepStart, Thought, ToolEnd, Warn
 from headrace.models.request import ModelRequest
 from headrace.runs.fold import fold

@@ -397,7 +397,7 @@ class Agent(Generic[Out]):
         """The model, asked for an answer of the output type."""
         if self.output is None:
             return model
-        from headrace.agents.output_model import OutputModel
+        from headrace.agents.output.model import OutputModel
 
         return OutputModel(model, self.output)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headrace.agents.memory_window import newest
+from headrace.agents.memory.window import newest
 from headrace.agents.next_step import State
 from headrace.agents.past import Past
 from headrace.errors import SessionBusy, UsageError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from headrace.agents.agent import Agent
 from headrace.agents.conversation import Conversation, Kept
 from headrace.agents.memory import LAST, Memory, last_messages
-from headrace.agents.memory_model import MemoryModel
+from headrace.agents.memory.model import MemoryModel
 from headrace.agents.past import Past
 from headrace.errors import UsageError
 from headrace.messages import Message, as_messages

@@ -36,7 +36,7 @@ from headrace.runs.writer import Writer
 
 if TYPE_CHECKING:  # an agent without an output type never loads what one needs
     from headrace.agents.output import Output
-    from headrace.agents.output_run import Answering
+    from headrace.agents.output.run import Answering
 
 
 class Plan(Struct, frozen=True):
@@ -148,7 +148,7 @@ def _ended(
 def _answering(plan: Plan, writer: Writer) -> Answering | None:
     if plan.output is None:
         return None
-    from headrace.agents.output_run import Answering  # few agents have an output type
+    from headrace.agents.output.run import Answering  # few agents have an output type
 
     return Answering(plan.output, writer, plan.agent, plan.retract)
 

@@ -9,8 +9,8 @@ from headrace.runs.waits import within
 
 if TYPE_CHECKING:  # few agents have guards or a budget
     from headrace.agents.budgets import Bounded, Budget
-    from headrace.agents.guard_watch import StreamGuard
     from headrace.agents.guards import JudgeGuard
+    from headrace.agents.guards.watch import StreamGuard
     from headrace.errors import BudgetSpent
     from headrace.models.model import Model
     from headrace.models.request import ModelRequest
@@ -46,7 +46,7 @@ class Rules:
         guards = [guard for place, guard in self._guards if within(path, place)]
         if not guards:
             return model
-        from headrace.agents.guard_model import GuardedModel
+        from headrace.agents.guards.model import GuardedModel
 
         return GuardedModel(model, guards, json_text=json_text)
 

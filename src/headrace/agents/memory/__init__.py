@@ -7,8 +7,8 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from headrace.agents.memory_summary import Summary, summary
-from headrace.agents.memory_window import newest, tokens_of
+from headrace.agents.memory.summaries import Summary, summary
+from headrace.agents.memory.window import newest, tokens_of
 from headrace.errors import UsageError
 from headrace.messages import Message
 
@@ -34,7 +34,7 @@ class Memory(Protocol):
         """What the model is shown; pure, and asked before each model call.
 
         It keeps each tool call together with its result, and begins with a user's message:
-        `headrace.agents.memory_window.newest` does.
+        `headrace.agents.memory.window.newest` does.
 
         Args:
             messages: The whole conversation, oldest first; instructions as a system message.

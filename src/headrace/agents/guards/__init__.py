@@ -12,9 +12,9 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from headrace.agents.guard_pattern import Pattern
-from headrace.agents.guard_scanner import MAX_WINDOW, WINDOW, Match, Scanner
-from headrace.agents.guard_watch import (
+from headrace.agents.guards.pattern import Pattern
+from headrace.agents.guards.scanner import MAX_WINDOW, WINDOW, Match, Scanner
+from headrace.agents.guards.watch import (
     CHANNELS,
     Channel,
     Finding,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from headrace.agents.memory_summary import MAX_SUMMARY, SHOWN, Missing, Summary
+from headrace.agents.memory.summaries import MAX_SUMMARY, SHOWN, Missing, Summary
 from headrace.errors import HeadraceError
 from headrace.models.deltas import (
     Delta,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.agents.memory import Memory
-from headrace.agents.memory_call import SummaryCall
-from headrace.agents.memory_summary import Missing, Summary, without_shown
-from headrace.agents.memory_window import tokens_of, tokens_of_tools
+from headrace.agents.memory.call import SummaryCall
+from headrace.agents.memory.summaries import Missing, Summary, without_shown
+from headrace.agents.memory.window import tokens_of, tokens_of_tools
 from headrace.messages import Message
 from headrace.models.deltas import (
     Delta,

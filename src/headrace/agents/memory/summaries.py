@@ -14,7 +14,7 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from headrace.agents.memory_window import Block, blocks_of
+from headrace.agents.memory.window import Block, blocks_of
 from headrace.errors import UsageError
 from headrace.messages import File, Image, Message, Reasoning, Text, ToolCall, ToolResult
 from headrace.models.model import Model

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from json import dumps, loads
 from typing import Protocol
 
-from headrace.agents.guard_watch import MAX_HELD, Finding, Stop, Watch
+from headrace.agents.guards.watch import MAX_HELD, Finding, Stop, Watch
 from headrace.errors import UsageError
 
 WITHHELD = " (withheld by a guard: this call does not run)"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from headrace.agents.output_schema import (
+from headrace.agents.output.schema import (
     KEY,
     adapter_of,
     as_object,
@@ -121,7 +121,7 @@ class Output:
             return plan
         from msgspec.structs import replace
 
-        from headrace.agents.output_model import OutputModel
+        from headrace.agents.output.model import OutputModel
 
         return replace(plan, model=OutputModel(plan.model, self), output=self)
 
@@ -174,7 +174,7 @@ class Output:
 
     def known(self, value: Any) -> Any:
         """A JSON value without what the type has no place for."""
-        from headrace.agents.output_known import known
+        from headrace.agents.output.known import known
 
         if self.wrapped and not isinstance(value, dict):
             return known({KEY: value}, self.schema)[KEY]

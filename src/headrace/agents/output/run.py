@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from headrace.agents.next_step import State
 from headrace.agents.output import Output
-from headrace.agents.output_partial import Growing
+from headrace.agents.output.partial import Growing
 from headrace.errors import InvalidOutput
 from headrace.events import FinishReason, Partial, Retract, Warn
 from headrace.messages import Message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from headrace.agents.output import TOOL, Output, OutputBy
-from headrace.agents.output_reader import AnswerReader
+from headrace.agents.output.reader import AnswerReader
 from headrace.models.model import Model
 from headrace.models.request import ModelRequest, Options
 from headrace.models.wrapped import WrappedModel

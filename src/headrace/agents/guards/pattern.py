@@ -13,7 +13,7 @@ from importlib import import_module
 
 from msgspec import Struct
 
-from headrace.agents.guard_program import Compiler
+from headrace.agents.guards.program import Compiler
 from headrace.errors import UsageError
 
 MAX_STEPS = 4096

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 
-from headrace.agents.guard_reader import GuardReader
-from headrace.agents.guard_watch import StreamGuard
 from headrace.agents.guards import JudgeGuard, Withdraw
+from headrace.agents.guards.reader import GuardReader
+from headrace.agents.guards.watch import StreamGuard
 from headrace.messages import Message
 from headrace.models.deltas import Delta, Failure, Finish, TextDelta, UsageDelta
 from headrace.models.model import BaseModel, Model

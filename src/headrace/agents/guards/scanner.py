@@ -6,7 +6,7 @@ from copy import copy
 
 from msgspec import Struct
 
-from headrace.agents.guard_pattern import Pattern
+from headrace.agents.guards.pattern import Pattern
 
 WINDOW = 256
 """Characters that a match may have before it is certain that it is one; so many are held back."""

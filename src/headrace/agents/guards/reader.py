@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from headrace.agents.guard_passage import Escaped, Passage, Plain
-from headrace.agents.guard_watch import CHANNELS, Channel, StreamGuard, Watch
 from headrace.agents.guards import End, JudgeGuard, Said, Verdict, Withdraw
+from headrace.agents.guards.passage import Escaped, Passage, Plain
+from headrace.agents.guards.watch import CHANNELS, Channel, StreamGuard, Watch
 from headrace.errors import AnswerRefused, GuardFailed
 from headrace.messages import Opaque, ToolCall
 from headrace.models.deltas import (
