@@ -15,7 +15,7 @@ from headrace.usage import Metrics, Receipt, Timing, Usage
 from tests.server.pages.dashboard_parts import call, called, told
 from tests.strategies import logs
 
-STARTS = (e.StepStart, e.ToolStart, e.AgentStart)
+STARTS = (e.StepStart, e.ToolStart, e.AgentStart, e.ApprovalNeeded)
 
 
 class Story:
