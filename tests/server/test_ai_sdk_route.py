@@ -181,6 +181,7 @@ async def test_a_page_whose_connection_is_cut_resumes(browser: Browser) -> None:
         assert proxy.cut() == 1
         seen = await page.settled()
         assert (seen["status"], seen["said"][-1][1]) == ("error", "One two ")
+        await no_viewers(server)
         await page.begin("resumeStream")
         await until(lambda: server.app.service.watchers == 1)
         gate.open()

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from urllib.parse import urlsplit
 
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 
 class CuttingProxy:
     """Passes bytes between clients and a server.
@@ -20,7 +22,7 @@ class CuttingProxy:
         self.cuts = list(cuts)
         self._port = urlsplit(upstream).port
         self._streams: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     @property
     def url(self) -> str:
@@ -37,19 +39,24 @@ class CuttingProxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open[task] = writer
+        try:
+            upstream = await asyncio.open_connection("127.0.0.1", self._port)
+            await self._both_ways((reader, writer), upstream)
+        finally:
+            self._streams.discard(writer)
+            del self._open[task]
+            writer.transport.abort()
+
+    async def _both_ways(self, client: _Connection, server: _Connection) -> None:
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._copy(reader, up_writer))
-                both.create_task(self._copy(up_reader, writer, watch=True))
+                both.create_task(self._copy(client[0], server[1]))
+                both.create_task(self._copy(server[0], client[1], watch=True))
         except* ConnectionError:
             pass  # cut, or a client that left
         finally:
-            self._streams.discard(writer)
-            self._tasks.discard(task)
-            up_writer.transport.abort()
-            writer.transport.abort()
+            server[1].transport.abort()
 
     async def _copy(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watch: bool = False
@@ -80,6 +87,6 @@ class CuttingProxy:
         trace: TracebackType | None,
     ) -> None:
         self._server.close()
-        for task in [*self._tasks]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._open.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._open)
