@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -91,16 +91,20 @@ class Assembler:
         """What the provider told so far."""
         return self._usage
 
-    def add(self, deltas: Iterable[Delta]) -> None:
+    def add(self, deltas: Sequence[Delta]) -> None:
         """Take the next deltas."""
+        texts = [delta.content for delta in deltas if type(delta) is TextDelta]
+        if texts and len(texts) == len(deltas):  # nearly every read of a model's answer
+            self._text(Text, "".join(texts))
+            return
         for delta in deltas:
-            kind = type(delta)
-            if kind is TextDelta:
-                self._text(Text, delta.content)  # type: ignore[union-attr]
-            elif kind is ReasoningDelta:
-                self._text(Reasoning, delta.content)  # type: ignore[union-attr]
-            else:
-                self._other(delta)
+            match delta:
+                case TextDelta():
+                    self._text(Text, delta.content)
+                case ReasoningDelta():
+                    self._text(Reasoning, delta.content)
+                case _:
+                    self._other(delta)
 
     def completed_calls(self) -> tuple[ToolCall, ...]:
         """The calls whose arguments can grow no more because a later call has begun."""
@@ -174,5 +178,5 @@ class Assembler:
 def assemble(deltas: Iterable[Delta]) -> Turn:
     """The turn that these deltas make."""
     assembler = Assembler()
-    assembler.add(deltas)
+    assembler.add(list(deltas))
     return assembler.turn()

@@ -13,6 +13,7 @@ from headrace.protocols.encoder import Encoder
 from headrace.wire.sse_encoder import encode_event
 
 _json = msgspec.json.Encoder().encode
+_lines = msgspec.json.Encoder().encode_lines
 
 
 class NativeEncoder(Encoder):
@@ -31,8 +32,11 @@ class NativeEncoder(Encoder):
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """A frame for each event."""
-        # JSON has no line ends: msgspec escapes every control character.
-        return b"".join([b"id: %d\ndata: %b\n\n" % (e.seq, _json(e)) for e in events])
+        values: list[int | bytes] = [b""] * (2 * len(events))
+        values[::2] = [event.seq for event in events]
+        values[1::2] = _lines(events).splitlines()  # in JSON every control character is escaped
+        # One call for all takes two thirds of the time of one for each.
+        return b"id: %d\ndata: %b\n\n" * len(events) % tuple(values)
 
     def fail(self, error: HeadraceError) -> bytes:
         """A frame of the type ``failure``."""
@@ -51,7 +55,7 @@ class NDJSONEncoder(Encoder):
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """A line for each event."""
-        return b"".join([_json(event) + b"\n" for event in events])
+        return _lines(events)
 
     def fail(self, error: HeadraceError) -> bytes:
         """A line of the type ``failure``."""

@@ -18,7 +18,16 @@ from typing import Protocol
 from headrace.errors import HeadraceError, ReplayGap, StoreUnavailable, UsageError
 from headrace.events import TERMINAL, Event
 from headrace.messages import Message
-from headrace.runs.log import MAX_LOG, LogSize, RunLog, check_append, cost_of, take
+from headrace.runs.log import (
+    MAX_LOG,
+    READ_CHARS,
+    READ_EVENTS,
+    LogSize,
+    RunLog,
+    check_append,
+    cost_of,
+    take,
+)
 from headrace.runs.waiters import wake
 
 TAIL = 4 * 1024 * 1024
@@ -240,7 +249,7 @@ class _Tail:
         self._newest: list[Event] = []  # what all who are up to date read, the same for all
 
     def add(self, batch: list[Event], size: int) -> None:
-        self._newest = take(batch, 0) if size <= self._max else []
+        self._newest = _first_read(batch, size) if size <= self._max else []
         self._events += batch
         self._lasts.append(batch[-1].seq)
         self._sizes.append(size)
@@ -265,3 +274,8 @@ class _Tail:
         base = self._lasts[count - 1]
         del self._events[: base - self._base], self._lasts[:count], self._sizes[:count]
         self._base = base
+
+
+def _first_read(batch: list[Event], size: int) -> list[Event]:
+    """`take(batch, 0)`, where it can be without a look at each event."""
+    return batch if size <= READ_CHARS and len(batch) <= READ_EVENTS else take(batch, 0)
