@@ -172,7 +172,7 @@ def test_a_failed_store_does_not_take_the_tail_away() -> None:
         keeper = GatedKeeper()
         log = begun(keeper)
         log.append(0, tokens(1, 2000, "x" * KIB))
-        await log.wait(0)
+        await log.wait(1999)
         keeper.failure = StoreUnavailable("closed")
         log.append(2000, tokens(2001, 2001))
         await kept(log)

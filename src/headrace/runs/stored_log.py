@@ -168,13 +168,13 @@ class StoredLog(RunLog):
         loop = asyncio.get_running_loop()
         try:
             while not self.ended and self.failure is None:
-                if self._waiting:
-                    await self._commit()
-                else:
+                if not self._waiting:
                     self._more = loop.create_future()
-                    await self._more  # and look again: it may have failed in the meantime
-                    if len(self._waiting) > 1:  # one event is a live model's pace
-                        await self._gather()
+                    await self._more
+                if len(self._waiting) > 1 and self._waiting_bytes < COMMIT_BYTES:
+                    await self._gather()  # but one event, a live model's pace, waits for nothing
+                if self._waiting:  # it may have failed in the meantime
+                    await self._commit()
         except HeadraceError as failure:
             self._lose(failure)
         except Exception as error:
