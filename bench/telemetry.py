@@ -1,8 +1,9 @@
 """``python -m bench.telemetry``: what it costs a run to be measured.
 
 The task of the table *Flat out* (`run_stream`, 1,000 chunks an answer), answer after answer in one
-process: in turn with no one watching, with the server's figures, with OpenTelemetry's SDK. And an
-answer whose chunks come one by one, as a live model gives them, without a pause or a wire.
+process: in turn with no one watching, with the server's figures, with OpenTelemetry's SDK, whose
+metrics are recorded for many answers at once: so answers are counted in groups that hold that. And
+an answer whose chunks come one by one, as a live model gives them, without a pause or a wire.
 """
 
 from __future__ import annotations
@@ -31,22 +32,24 @@ from headrace.models.deltas import Delta, Finish, TextDelta
 from headrace.models.model import BaseModel
 from headrace.models.request import ModelRequest
 from headrace.providers.table import resolve_model
-from headrace.runs.observer import watch_all
-from headrace.telemetry.opentelemetry import instrument
+from headrace.runs.observer import Watch, watch_all
+from headrace.telemetry.instruments import MAX_PENDING
+from headrace.telemetry.opentelemetry import watcher
 from headrace.telemetry.prometheus import Prometheus
 
 LIMIT = 5.0  # per cent
 WARM_UP = 5  # answers
+GROUP = MAX_PENDING // 2  # answers: each puts its call and its run aside, then all are recorded
 
 
 @dataclass(frozen=True)
 class Size:
     """How much to measure."""
 
-    answers: int = 400  # of each kind
+    answers: int = 15 * GROUP  # of each kind
 
 
-QUICK = Size(answers=80)
+QUICK = Size(answers=3 * GROUP)
 
 Watching = Callable[[], AbstractContextManager[None]]
 
@@ -55,29 +58,30 @@ def watchers() -> dict[str, Watching]:
     """Who may watch, by name; each is made once, as in a program."""
     figures = Prometheus()
     spans = InMemorySpanExporter()
-    metrics = MeterProvider([InMemoryMetricReader()])
+
+    def metrics() -> MeterProvider:
+        return MeterProvider([InMemoryMetricReader()])
 
     def traces(share: float) -> TracerProvider:
         made = TracerProvider(sampler=ParentBased(TraceIdRatioBased(share)))
         made.add_span_processor(BatchSpanProcessor(spans))
         return made
 
-    every, few = traces(1.0), traces(0.1)
-
     @contextmanager
-    def watched(begin: Callable[[], Callable[[], None]]) -> Iterator[None]:
-        stop = begin()
+    def watched(watch: Watch) -> Iterator[None]:
+        stop = watch_all(watch)
         try:
             yield
         finally:
             stop()
             spans.clear()
 
+    every, few = watcher(traces(1.0), metrics()), watcher(traces(0.1), metrics())
     return {
         "no one": nullcontext,
-        "Prometheus": lambda: watched(lambda: watch_all(figures.watch)),
-        "OpenTelemetry, every run": lambda: watched(lambda: instrument(every, metrics)),
-        "OpenTelemetry, 1 run in 10": lambda: watched(lambda: instrument(few, metrics)),
+        "Prometheus": lambda: watched(figures.watch),
+        "OpenTelemetry, every run": lambda: watched(every),
+        "OpenTelemetry, 1 run in 10": lambda: watched(few),
     }
 
 
@@ -89,7 +93,7 @@ async def drain(agent: Agent) -> int:
 
 
 async def measured(agent: Agent, size: Size) -> dict[str, float]:
-    """CPU microseconds a chunk under each watcher: medians over answers that take turns."""
+    """CPU microseconds a chunk under each watcher: medians over groups of answers, in turn."""
     kinds = watchers()
     found: dict[str, list[float]] = {name: [] for name in kinds}
     for nth in range(size.answers + WARM_UP):
@@ -101,7 +105,12 @@ async def measured(agent: Agent, size: Size) -> dict[str, float]:
             assert chars == bodies.chars(bodies.FLAT_CHUNKS)
             if nth >= WARM_UP:
                 found[name].append(took / 1e3 / bodies.FLAT_CHUNKS)
-    return {name: statistics.median(values) for name, values in found.items()}
+    return {name: statistics.median(grouped(values)) for name, values in found.items()}
+
+
+def grouped(values: list[float]) -> list[float]:
+    """The means of each `GROUP` of values."""
+    return [statistics.fmean(values[at : at + GROUP]) for at in range(0, len(values), GROUP)]
 
 
 class OneByOne(BaseModel):
@@ -130,10 +139,10 @@ def section(base: str, size: Size) -> Section:
         "Telemetry",
         "CPU time for a chunk of `run_stream`, by who watches: no one, the figures behind "
         "`/metrics`, OpenTelemetry's SDK (metrics, and spans of all or some runs, to memory). "
-        f"They take turns in one process: medians over {size.answers} answers of "
-        f"{bodies.FLAT_CHUNKS:,} chunks. *Flat out* is the table above. *One a read* is a model in "
-        "the same process that gives chunk by chunk: what counts there is what is added, beside "
-        "the 40 µs that a chunk of a live answer costs in the table of 500 streams.",
+        f"They take turns in one process: medians over groups of {GROUP}, of {size.answers} "
+        f"answers of {bodies.FLAT_CHUNKS:,} chunks. *Flat out* is the table above. *One a read* is "
+        "a model in the same process that gives chunk by chunk: what counts there is what is "
+        "added, beside the 40 µs that a chunk of a live answer costs in the table of 500 streams.",
         ["what", "watched by", "µs of CPU a chunk", "added µs a chunk", "added"],
     )
     wire = resolve_model(f"openai:{client.MODEL}", base_url=f"{base}/flat/v1", api_key="test")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import headrace
 from headrace.errors import MissingExtra
 from headrace.events import Answer, Event, StepEnd, ToolEnd
-from headrace.runs.observer import watch_all
+from headrace.runs.observer import Watch, watch_all
 from headrace.telemetry import conventions as names
 from headrace.telemetry.figures import (
     AgentCall,
@@ -68,10 +68,20 @@ def instrument(
     Returns:
         A function that stops it; runs that are live are followed to their ends.
     """
+    return watch_all(watcher(tracer_provider, meter_provider, content=content))
+
+
+def watcher(
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    *,
+    content: bool = False,
+) -> Watch:
+    """What makes spans and metrics of the runs that it is given to watch; see `instrument`."""
     version = headrace.__version__
     tracer = trace.get_tracer(names.SCOPE, version, tracer_provider)
     instruments = Instruments(metrics.get_meter(names.SCOPE, version, meter_provider))
-    return watch_all(lambda run: _Exporting(run, tracer, instruments, content))
+    return lambda run: _Exporting(run, tracer, instruments, content)
 
 
 class _Exporting(Recorder):
