@@ -15,6 +15,7 @@ async def test_S1_18_every_provider_streams_through_the_same_agent(told: Told) -
         agent = Agent("writer", told.model(server.origin), stream=True)
         chunks = [chunk async for chunk in agent.run_stream("Write a poem about AI")]
     assert "".join(chunk.content for chunk in chunks) == told.case.ours.text
+    assert sum(bool(chunk.content) for chunk in chunks) > 1
     assert [chunk.is_final for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     final = chunks[-1]
     assert final.finish_reason == "stop"

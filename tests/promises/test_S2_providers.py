@@ -24,6 +24,8 @@ async def test_S2_7_each_provider_streams_a_chat_and_a_completion(told: Told) ->
         chat = [c.content async for c in model.chat_stream([Message.user("Hello")])]
         completion = [c.content async for c in model.complete_stream("Hello")]
     assert "".join(chat) == "".join(completion) == told.case.ours.text
+    assert chat == completion
+    assert sum(bool(piece) for piece in chat) > 1  # pieces, not the whole answer named a piece
 
 
 async def test_S2_11_ollama_sends_a_line_of_json_for_each_piece() -> None:
@@ -54,7 +56,9 @@ def _tests_in(folder: Path) -> Iterator[str]:
         )
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "gemini", "ollama", "openai_responses"])
+@pytest.mark.parametrize(
+    "provider", ["anthropic", "gemini", "ollama", "openai_chat", "openai_responses"]
+)
 def test_S2_18_each_provider_has_at_least_eight_tests(provider: str) -> None:
     assert len(list(_tests_in(TESTS / "providers" / provider))) >= 8
 

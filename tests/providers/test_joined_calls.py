@@ -148,8 +148,9 @@ def test_a_held_call_does_not_change_the_order() -> None:
 
 def test_arguments_come_out_piece_by_piece_once_the_call_is_known() -> None:
     chat = ChatDecoder(Failures("acme"))
-    assert chat.feed(calls(call(0, "a", "f", ""))) == [ToolCallDelta(0, "a", "f", "")]
-    assert chat.feed(calls(call(0, None, None, "{"))) == [ToolCallDelta(0, "a", "f", "{")]
+    assert chat.feed(calls(call(0, "a", "f", ""))) == []  # the name may go on
+    for piece in ("{", "}"):
+        assert chat.feed(calls(call(0, None, None, piece))) == [ToolCallDelta(0, "a", "f", piece)]
 
 
 def test_a_call_without_a_name_is_still_told() -> None:

@@ -109,8 +109,18 @@ def error_in(value: Any, event: str = "message") -> Any:
         return error
     flat = event == "error" or value.get("object") == "error" or _ends_in_error(value.get("type"))
     if value.get("choices") is None and "object" not in value:
-        flat = flat or any(isinstance(value.get(name), str) for name in ("message", "detail"))
+        flat = flat or is_flat_error(value)
     return value if flat else None
+
+
+def is_flat_error(value: dict[str, Any]) -> bool:
+    """Whether an object that is no piece of an answer tells of an error by its own fields.
+
+    FastAPI's ``detail`` is text or a list of faults; Cloudflare and GraphQL list ``errors``.
+    """
+    if isinstance(value.get("message"), str) or isinstance(value.get("detail"), str):
+        return True
+    return any(isinstance(value.get(name), list) and value[name] for name in ("detail", "errors"))
 
 
 def _ends_in_error(kind: object) -> bool:

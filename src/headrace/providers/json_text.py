@@ -37,6 +37,20 @@ def encode_json(body: dict[str, Any]) -> bytes:
         raise UsageError(f"The request is not JSON: {error}.") from None
 
 
+def as_arguments(value: object) -> str:
+    """A call's arguments as text: an object's JSON, text as it is and never repaired, "" for none.
+
+    Not by msgspec, which writes NaN as null: what is no JSON must not become JSON. For the same
+    reason what cannot be written (absurd nesting) becomes words that are no JSON.
+    """
+    if value is None or isinstance(value, str):
+        return value or ""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return "arguments that cannot be written as JSON"
+
+
 def whole_count(value: object) -> int | None:
     """A count of tokens, or None for what is none: negative, broken, or past what JSON keeps."""
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -272,6 +272,13 @@ def test_ids_that_were_not_given_are_made_up_and_unique() -> None:
     assert all(ids)
 
 
+def test_an_id_that_another_call_has_is_replaced() -> None:
+    body = (call(0, "a", "f", '{"x":1}'), call(1, "a", "g", '{"x":2}'), call_start(1, "a", "g"))
+    first, second = calls(turn_of(start(), *body, CALLED))
+    assert (first, second[1:]) == (("a", "f", '{"x":1}'), ("g", '{"x":2}'))
+    assert second[0] not in ("a", "")
+
+
 def test_a_start_told_twice_opens_one_call() -> None:
     body = (call_start(0, "a", "f"), call_start(0, "a", "f"), arguments(0, "{}"))
     assert len(calls(turn_of(start(), *body, CALLED))) == 1

@@ -24,6 +24,8 @@ SHAPES = [
     event(HOT),
     event({"error": "Too hot"}),
     event({"error": ["Too hot"]}),
+    event({"errors": [{"message": "Too hot"}]}),
+    event({"detail": "Too hot"}),
     event([HOT]),
     event({"error": {"error": {"message": "Too hot"}}}),
     event({"code": 503, "message": "Too hot", "status": "UNAVAILABLE"}),
@@ -130,3 +132,9 @@ def test_an_endless_line_names_the_limit_and_keeps_the_text() -> None:
 def test_endless_bare_json_is_bounded() -> None:
     turn = assemble(decode([chunk("a"), b"{\n", *[b"x" * 70_000 + b"\n"] * 9]))
     assert (turn.text, type(turn.error)) == ("a", StreamTruncated)
+
+
+def test_a_candidates_index_may_be_written_as_text() -> None:
+    body = {"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP"}
+    other = {"index": "1", "content": {"parts": [{"text": "b"}]}, "finishReason": "SAFETY"}
+    assert said(event({"candidates": [other, {"index": "0", **body}]})) == ("a", "stop")

@@ -411,3 +411,10 @@ shaped = st.recursive(
 @given(st.lists(st.dictionaries(names, shaped, max_size=4), max_size=3), st.booleans())
 def test_arbitrary_json_never_raises_and_always_ends(given_: list[Any], whole: bool) -> None:
     ends_well([b"".join(line(**fields) for fields in given_) + (STOP if whole else b"")])
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity"])
+def test_arguments_that_are_no_json_do_not_become_json(number: str) -> None:
+    body = calls(call("f", {"x": 5})).decode().replace("5", number)
+    (made,) = turn_of(body.encode() + done()).tool_calls
+    assert made.arguments == f'{{"x":{number}}}'

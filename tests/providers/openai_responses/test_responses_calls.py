@@ -35,6 +35,12 @@ def test_a_calls_id_is_its_call_id() -> None:
     assert calls_of(called("a", "f", '{"x":1}'), END) == [("a", "f", '{"x":1}')]
 
 
+def test_a_call_id_that_another_call_has_is_replaced() -> None:
+    first, second = calls_of(called("a", "f", '{"x":1}', 0), called("a", "g", '{"x":2}', 1), END)
+    assert (first, second[1:]) == (("a", "f", '{"x":1}'), ("g", '{"x":2}'))
+    assert second[0] not in ("a", "")
+
+
 def test_parallel_calls_are_joined_by_their_place() -> None:
     body = (
         added(call("a", "f"), 0),

@@ -24,12 +24,15 @@ _EMPTY = ("", "{}", "null")
 class _Open:
     """A block that has begun."""
 
-    __slots__ = ("closed", "id", "kind", "name", "pieces", "place", "raw", "signature", "whole")
+    __slots__ = (
+        *("closed", "id", "kind", "name", "pieces", "place", "raw", "signature", "told", "whole"),
+    )
 
     def __init__(self, kind: str, raw: str) -> None:
         self.kind = kind
         self.raw = raw
         self.id = ""
+        self.told = ""  # the id as the provider gave it, which another call may have
         self.name = ""
         self.place = 0
         self.whole = ""  # a call's input where it came with the block's start
@@ -67,7 +70,7 @@ class Blocks:
         start = _parsed(text)
         kind = start.type if isinstance(start.type, str) else ""
         before = self._blocks.get(index) if index is not None else None
-        if before is not None and kind == before.kind == "tool_use" and before.id == start.id:
+        if before is not None and kind == before.kind == "tool_use" and before.told == start.id:
             return []  # told twice
         out = self._close(before) if before is not None else []
         block = self._last = _Open(kind, text)
@@ -119,11 +122,10 @@ class Blocks:
     def _call(self, block: _Open, start: Block) -> list[Delta]:
         block.place = self.calls
         self.calls += 1
-        block.id = start.id if isinstance(start.id, str) else ""
+        block.told = block.id = start.id if isinstance(start.id, str) else ""
         number = block.place
-        while not block.id:
-            made_up = f"{self._prefix}_{number}"
-            block.id = "" if made_up in self._ids else made_up
+        while not block.id or block.id in self._ids:
+            block.id = f"{self._prefix}_{number}"
             number += 1
         self._ids.add(block.id)
         block.name = start.name if isinstance(start.name, str) else ""

@@ -27,6 +27,7 @@ from headrace.models.deltas import (
     TextDelta,
     UsageDelta,
 )
+from headrace.providers.error_words import is_flat_error
 from headrace.providers.failures import Failures
 from headrace.providers.gemini.chunk import Candidate, Chunk, UsageMetadata, decode_chunk
 from headrace.providers.gemini.parts import MADE_UP, Parts
@@ -215,7 +216,7 @@ def _first_object(candidates: object) -> dict[str, Any]:
     for place, candidate in enumerate(listed):
         if isinstance(candidate, dict):
             index = candidate.get("index")
-            if (isinstance(index, int) and index == 0) or (index is None and place == 0):
+            if index in (0, "0") or (index is None and place == 0):
                 return candidate
     return {}
 
@@ -236,7 +237,7 @@ def _error_in(value: Any, event: str) -> Any:
         return value if event == "error" else None
     if value.get("error"):
         return value["error"]
-    flat = "candidates" not in value and isinstance(value.get("message"), str)
+    flat = "candidates" not in value and is_flat_error(value)
     return value if flat or event == "error" else None
 
 

@@ -7,7 +7,6 @@ it showed, and `contents.py` puts it in that one's place.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from headrace.messages import Opaque
@@ -20,6 +19,7 @@ from headrace.models.deltas import (
     ToolCallDelta,
 )
 from headrace.providers.failures import Failures
+from headrace.providers.json_text import as_arguments
 
 MADE_UP = "headrace_"
 """What made-up ids of calls begin with: these never go to the provider, which gave none."""
@@ -62,7 +62,7 @@ class Parts:
             return
         signature = part.get("thoughtSignature")
         if (isinstance(signature, str) and signature) or any(map(part.get, _SERVER_SIDE)):
-            out.append(OpaqueDelta(Opaque(self._failures.provider, _json(part))))
+            out.append(OpaqueDelta(Opaque(self._failures.provider, as_arguments(part))))
 
     def _call(self, call: dict[str, Any], out: list[Delta]) -> None:
         if call.get("partialArgs") or call.get("willContinue"):
@@ -71,7 +71,7 @@ class Parts:
         name = call.get("name")
         index = len(self._ids)
         id = self._id(call.get("id"))
-        arguments = _arguments(call.get("args"))
+        arguments = as_arguments(call.get("args"))
         out.append(ToolCallDelta(index, id, name if isinstance(name, str) else "", arguments))
 
     def _id(self, given: object) -> str:
@@ -91,15 +91,3 @@ class Parts:
             kind = self._failures.clean(str(data.get("mimeType") or "data"), 80)
             what = f"{self._failures.provider}: the answer holds {kind}, which is left out."
             out.append(Note("output_skipped", what))
-
-
-def _arguments(value: object) -> str:
-    """An object as it is; text as it is, never repaired; nothing for none."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else _json(value)
-
-
-def _json(value: object) -> str:
-    # Not by msgspec, which writes NaN as null: a call that is not JSON must not become JSON.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

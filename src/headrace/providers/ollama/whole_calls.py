@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from headrace.models.deltas import ToolCallDelta
+from headrace.providers.json_text import as_arguments
 
 
 class WholeCalls:
@@ -36,7 +35,7 @@ class WholeCalls:
         place = len(self._ids)
         id = self._unique(_text(entry.get("id")), place)
         return ToolCallDelta(
-            place, id, _text(function.get("name")), _arguments(function.get("arguments"))
+            place, id, _text(function.get("name")), as_arguments(function.get("arguments"))
         )
 
     def _unique(self, id: str, place: int) -> str:
@@ -50,13 +49,3 @@ class WholeCalls:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _arguments(value: object) -> str:
-    """The arguments' text; some proxies send text already."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, RecursionError):
-        return ""

@@ -33,6 +33,7 @@ class Choice(Struct, gc=False):
     index: Any = None
     finish_reason: Any = None
     usage: Any = None
+    error: Any = None  # OpenRouter's place for a failure of one choice
 
 
 class Chunk(Struct, gc=False):
@@ -73,4 +74,5 @@ def _choice(value: dict[str, Any]) -> Choice:
         value.get("index"),
         value.get("finish_reason"),
         value.get("usage"),
+        value.get("error"),
     )

@@ -108,11 +108,13 @@ class ChatDecoder(SSETurn):
             if choice.delta is not None:
                 self._take_delta(choice.delta, out)
             if isinstance(choice.finish_reason, str) and choice.finish_reason:
-                self._reason = choice.finish_reason
+                # A word for a failure stands, whatever a gateway puts behind it.
+                if not _is_broken(self._reason):
+                    self._reason = choice.finish_reason
                 out.extend(self._calls.flush())
         groq = chunk.x_groq if isinstance(chunk.x_groq, dict) else {}
         self._take_usage((choice and choice.usage, groq.get("usage"), chunk.usage), out)
-        error = chunk.error or groq.get("error")
+        error = chunk.error or (choice and choice.error) or groq.get("error")
         if error:
             self._fail(out, self._failures.of_value(error))
 
@@ -166,7 +168,7 @@ class ChatDecoder(SSETurn):
     def _finish(self, out: list[Delta]) -> list[Delta]:
         raw = self._reason or ""
         word = raw.lower()
-        if word in _BROKEN or "malformed" in word:
+        if _is_broken(raw):
             return self._fail(out, self._failures.broken_off(raw))
         reason = _REASONS.get(word.split(":")[0].strip(), "stop")
         out.extend(self._calls.flush())
@@ -180,6 +182,11 @@ class ChatDecoder(SSETurn):
 
 
 _AS_MESSAGE = SSEEvent("")
+
+
+def _is_broken(reason: str | None) -> bool:
+    word = (reason or "").lower()
+    return word in _BROKEN or "malformed" in word
 
 
 def _plain_text(chunk: Chunk) -> str | None:
@@ -207,6 +214,7 @@ def _plain_text(chunk: Chunk) -> str | None:
         and delta.thinking is None
         and chunk.x_groq is None
         and choice.usage is None
+        and choice.error is None
     ):
         return content
     return None
@@ -215,7 +223,7 @@ def _plain_text(chunk: Chunk) -> str | None:
 def _first_choice(chunk: Chunk) -> Choice | None:
     """Choice 0: only it makes the turn. Without an index, the place in the list counts."""
     for place, choice in enumerate(chunk.choices or ()):
-        if choice.index == 0 or (choice.index is None and place == 0):
+        if choice.index in (0, "0") or (choice.index is None and place == 0):
             return choice
     return None
 

@@ -1,28 +1,30 @@
 """Joins the pieces of tool calls, by the rules that cover what compatible servers send.
 
 The same `index` continues a call, unless it brings a different id; without an `index` a new id
-opens a call and none continues the last one. An empty id or name never overwrites, a repeated one
-is not appended. What a call's piece holds back waits until id and name are known, because both
-are final once they are told; calls come out in the order in which they appeared.
+opens a call and none continues the last one, also where the index comes late. An empty id or name
+never overwrites, a repeated one is not appended; an id that another call has is no id. Id and name
+are final once they are told, and a name may come in pieces: so a call waits until its arguments or
+the next call begin. Calls come out in the order in which they appeared.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from headrace.models.deltas import ToolCallDelta
+from headrace.providers.json_text import as_arguments
 
 _LEGACY = "function_call"  # the key of the one call of the older wire
 
 
 class _Call:
-    __slots__ = ("arguments", "extra", "held", "id", "name", "place")
+    __slots__ = ("arguments", "extra", "held", "id", "name", "place", "told", "unplaced")
 
-    def __init__(self, place: int, id: str) -> None:
+    def __init__(self, place: int) -> None:
         self.place = place
-        self.id = id
+        self.id = ""
+        self.told = False  # whether the server gave an id, be it another call's
+        self.unplaced = True  # whether it has come without an index so far
         self.name = ""
         self.held: list[str] = []
         self.arguments = False  # whether any came
@@ -59,7 +61,8 @@ class JoinedCalls:
         """Take one delta's ``function_call``: at most one call a turn, without an id."""
         if not isinstance(call, dict):
             return []
-        found = self._last.get(_LEGACY) or self._open(_LEGACY, f"{self._prefix}_{_LEGACY}")
+        found = self._last.get(_LEGACY) or self._open()
+        self._name(found, _LEGACY, f"{self._prefix}_{_LEGACY}")
         self._last[_LEGACY] = found
         self._add(found, call)
         return self._ready({found.place: found})
@@ -82,12 +85,12 @@ class JoinedCalls:
     def _take_entry(self, entry: dict[str, Any], touched: dict[int, _Call]) -> _Call:
         function = entry.get("function")
         function = function if isinstance(function, dict) else {}
-        index = entry.get("index")
-        index = index if isinstance(index, int | float | str) else None
+        index = _index(entry.get("index"))
         id = _text(entry.get("id"))
-        call = self._find(index, id, function, touched) or self._open(index, id)
-        if id and not call.id:
+        call = self._find(index, id, function, touched) or self._open()
+        if id:
             self._name(call, index, id)
+        call.unplaced = call.unplaced and index is None
         self._last[index] = self._last[None] = call
         self._add(call, function)
         call.extra = entry.get("extra_content") or call.extra
@@ -100,30 +103,37 @@ class JoinedCalls:
         if id and (index, id) in self._known:
             return self._known[index, id]
         last = self._last.get(index)
-        if last is None or (id and (last.id or index is None)):
+        if last is None and index is not None:
+            return self._placed_late(id, function)
+        if last is None or (id and (last.told or index is None)):
             return None
         begins = index is None and _begins(function, last, last.place in touched)
         return None if begins else last
 
-    def _open(self, index: object, id: str) -> _Call:
-        call = _Call(len(self._calls), "")
+    def _placed_late(self, id: str, function: dict[str, Any]) -> _Call | None:
+        """The call that gets its index only now; None for a call that begins here."""
+        named = bool(_text(function.get("name")))
+        if id:
+            call = self._known.get((None, id))
+            return call if call and (call.unplaced or not named) else None
+        call = self._last.get(None)
+        return call if call and call.unplaced and not named else None
+
+    def _open(self) -> _Call:
+        call = _Call(len(self._calls))
         self._calls.append(call)
-        self._name(call, index, id)
         return call
 
     def _name(self, call: _Call, index: object, id: str) -> None:
-        call.id = id
-        if id:
-            self._known.setdefault((index, id), call)
-            self._known.setdefault((None, id), call)
+        call.told = True
+        self._known.setdefault((index, id), call)
+        if self._known.setdefault((None, id), call) is call:
+            call.id = id
 
     def _add(self, call: _Call, function: dict[str, Any]) -> None:
-        if not call.name:
-            call.name = _text(function.get("name"))
-        arguments = function.get("arguments")
-        if arguments is None:
-            return
-        piece = arguments if isinstance(arguments, str) else _as_json(arguments)
+        if not call.name or (not call.arguments and call.place >= self._begun):
+            call.name = _grown(call.name, _text(function.get("name")))
+        piece = as_arguments(function.get("arguments"))
         if piece:
             call.arguments = True
             call.held.append(piece)
@@ -133,7 +143,8 @@ class JoinedCalls:
         ready = [_delta(c) for c in touched.values() if c.place < self._begun and c.held]
         while self._begun < len(self._calls):
             call = self._calls[self._begun]
-            if not call.id or (named and not call.name):
+            grows = not call.arguments and call.place == len(self._calls) - 1
+            if not call.id or (named and (grows or not call.name)):
                 break
             ready.append(_delta(call))
             self._begun += 1
@@ -164,12 +175,16 @@ def _is_for_client(entry: dict[str, Any]) -> bool:
     return isinstance(entry.get("function"), dict) or kind in (None, "", "function")
 
 
+def _index(value: object) -> object:
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value[:20])
+    return value if isinstance(value, int | float | str) else None
+
+
+def _grown(name: str, piece: str) -> str:
+    """The name with its next piece, which may also repeat all of it so far."""
+    return piece if piece.startswith(name) else name if not piece else name + piece
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _as_json(value: object) -> str:
-    try:
-        return msgspec.json.encode(value).decode()
-    except (TypeError, ValueError, RecursionError):
-        return ""
