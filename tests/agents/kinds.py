@@ -27,8 +27,6 @@ PRIVATE = "run", "run_stream", "execute_stream", "run_callback", "run_sync", "st
 """Views that have their run for themselves: no one else sees it, so no one can be asked in it."""
 NO_WAY_BACK = "run_stream", "execute_stream", "run_callback", "stream_sync"
 """Views that give text away and cannot take it back."""
-OTHER_LOOP = "run_sync", "stream_sync"
-"""Views that run in an event loop of their own."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +269,9 @@ KINDS = [
         f"tool_start tool_end {STEP} {END}",
         "Thank you.",
         approves=True,
-        unlike=(Unlike(PRIVATE, "no one can be asked, so the call is denied"),),
+        unlike=(
+            Unlike(PRIVATE, "no one else can be asked: without `on_approval` the call is denied"),
+        ),
     ),
     Kind(
         "`redact`, `block`",
@@ -308,12 +308,5 @@ KINDS = [
         with_mcp,
         f"run_start {CALL} tool_progress tool_end {STEP} {END}",
         "Two, it says.",
-        unlike=(
-            Unlike(
-                OTHER_LOOP,
-                "its event loop is not that of the tools' connection, so the call fails",
-                f"run_start {CALL} tool_end {STEP} {END}",
-            ),
-        ),
     ),
 ]

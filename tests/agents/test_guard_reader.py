@@ -358,7 +358,7 @@ def test_a_verdict_of_withdraw_breaks_the_answer() -> None:
     deltas: list[Delta] = [TextDelta("so zz"), END]
     assert joined(read([rude], [deltas])) == [
         TextDelta("so zz"),
-        ("guard", "A guard withdrew the answer: zz"),
+        ("guard", "A guard withdrew the answer: zz."),
     ]
 
 

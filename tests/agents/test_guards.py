@@ -295,6 +295,25 @@ def test_so_is_a_guard_that_could_not_work(arguments: dict[str, object], why: st
             make("a", **arguments)  # type: ignore[arg-type]
 
 
+def test_so_is_a_pattern_that_no_window_is_wide_enough_for() -> None:
+    for make in (redact, block):
+        with pytest.raises(UsageError, match=r"matches 257 characters or more.*window=257"):
+            make("(a|bc){257}")
+    assert redact("a{256}") is not None
+    assert redact("a{257}", window=257) is not None
+
+
+def test_a_judge_that_would_have_to_be_awaited_is_refused() -> None:
+    async def polite(said: Said) -> None: ...
+
+    class Polite:
+        async def __call__(self, said: Said) -> None: ...
+
+    for wrong in (polite, Polite()):
+        with pytest.raises(UsageError, match="is a coroutine function"):
+            Agent("clerk", "demo", guards=[wrong])  # type: ignore[list-item]
+
+
 def test_a_judge_is_a_function_and_asked_after_so_many_characters() -> None:
     with pytest.raises(UsageError, match="every"):
         judge(polite, every=-1)

@@ -279,6 +279,35 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: Network("n", handoffs=[named("a", output_type=str)], output_type=int),
         "of another type",
     ),
+    "a hand-off over another to another type": (
+        lambda: Network(
+            "n",
+            agents=[named("a"), named("b", output_type=str)],
+            handoffs={"n": ["a"], "a": ["b"]},
+            output_type=int,
+        ),
+        "may hand over to 'b', whose answer is of another type",
+    ),
+    "an agent's own hand-off to another type": (
+        lambda: Network(
+            "n",
+            handoffs=[named("a", tools=[Handoff(named("b", output_type=str))])],
+            output_type=int,
+        ),
+        "may hand over to 'b', whose answer is of another type",
+    ),
+    "one agent in place of a list": (
+        lambda: Network("n", agents=named("a")),  # type: ignore[arg-type]
+        "`agents` is a list, not one Agent",
+    ),
+    "names in place of agents": (
+        lambda: Network("n", agents=["a"]),  # type: ignore[list-item]
+        "agents=[Agent(…), Agent(…)]",
+    ),
+    "agents in place of names": (
+        lambda: Network("n", agents=[named("a")], handoffs={"n": [named("a")]}),
+        "Agent is no name",
+    ),
     "a nesting of nothing": (lambda: Nesting(handoffs=0), "at least 1"),
 }
 

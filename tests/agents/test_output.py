@@ -239,13 +239,18 @@ class Nothing:
     """A class that pydantic knows nothing of."""
 
 
+def give(city: str) -> str:
+    """A function, which pydantic would take for the type of its arguments."""
+    return city
+
+
 class Holds(BaseModel, arbitrary_types_allowed=True):
     nothing: Nothing
 
 
 @pytest.mark.parametrize(
     "type_",
-    [Nothing, Holds, list[Nothing], "Person", 3, {"type": "object"}, Person(name="a", age=1)],
+    [Nothing, Holds, list[Nothing], give, "Person", 3, {"type": "object"}, Person(name="a", age=1)],
 )
 def test_a_type_without_a_schema_is_refused(type_: Any) -> None:
     with pytest.raises(UsageError, match=r"output_type .* has no JSON Schema"):

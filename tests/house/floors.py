@@ -49,7 +49,7 @@ THIRD_PARTIES: dict[str, tuple[str, ...]] = {
     "yarl": ("providers", "frontends"),
     "pydantic": ("tools", "agents"),
     "pydantic_core": ("tools", "agents", "wire.partial_json"),
-    "typing_extensions": ("runs.response",),
+    "typing_extensions": ("runs.response", "tools.typed_dicts"),
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("cli", "frontends"),
@@ -72,7 +72,7 @@ THIRD_PARTIES: dict[str, tuple[str, ...]] = {
 
 COMES_WITH = {
     "pydantic_core": "pydantic",  # pinned to the digit by it
-    "typing_extensions": "pydantic",  # read by type checkers alone
+    "typing_extensions": "pydantic",  # read by type checkers, and made for it before 3.12
     "yarl": "aiohttp",  # its addresses are aiohttp's own arguments
     "click": "typer",
     "markdown_it": "markdown-it-py",  # another name for the same

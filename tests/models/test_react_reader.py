@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -219,6 +220,30 @@ def test_no_input_is_empty(given: str) -> None:
     assert called(f"Action: clock{given}") == ("clock", "{}")
 
 
+@pytest.mark.parametrize(
+    ("said", "arguments"),
+    [
+        ('calculator(expression="1 * 2")', {"expression": "1 * 2"}),
+        ("calculator(expression='say \"x\"')", {"expression": 'say "x"'}),
+        ('search_docs(query="pumps, old", limit=3)', {"query": "pumps, old", "limit": 3}),
+        ("count\nAction Input: n=5", {"n": 5}),
+        ("send\nAction Input: to='ada', text=None", {"to": "ada", "text": None}),
+        ("count[n=5]", {"n": 5}),
+    ],
+)
+def test_arguments_with_their_names_are_told_apart(said: str, arguments: object) -> None:
+    name, given = called(f"Action: {said}\n")
+    assert said.startswith(name)
+    assert json.loads(given) == arguments
+
+
+@pytest.mark.parametrize(
+    "text", ['x="1"', 'expression="1" + 1', "expression=one two", "expression=", "expression = 01"]
+)
+def test_what_only_looks_like_a_name_is_the_text_itself(text: str) -> None:
+    assert json.loads(called(f"Action: calculator({text})\n")[1]) == {"expression": text}
+
+
 def test_an_unknown_tool_is_called_by_its_name() -> None:
     assert called("Action: search the web!\nAction Input: x") == ("search_the_web", "x")
     assert called(f"Action: {'x' * 5000}\nAction Input: y")[0] == "x" * 64
@@ -290,6 +315,8 @@ def test_much_text_without_a_mark_streams_as_an_answer() -> None:
     "text",
     [
         "Thought: I should look.",
+        "Thought:",
+        "Final Answer:",
         "Action:\nAction Input: {}",
         "Action Input: {}",
         "Observation: 5",

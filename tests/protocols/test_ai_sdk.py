@@ -321,6 +321,24 @@ def test_a_helper_shows_at_work_and_says_nothing_in_the_answer() -> None:
     ]
 
 
+def test_a_helper_that_waits_for_a_person_is_told_of() -> None:
+    scribe = begun()
+    scribe.put(e.AgentStart, "helper", "help", agent="helper")
+    scribe.put(e.ApprovalNeeded, "c1", "pay", {"sum": 9}, agent="helper")
+    scribe.put(e.Approval, "c1", False, "ann", agent="helper")
+    scribe.put(e.ApprovalNeeded, "c1", "pay", {"__proto__": 1}, agent="helper")
+    scribe.put(e.Approval, "c1", True, agent="helper")
+    page = page_of(encoded(scribe.events))
+    assert page.parts == [{"type": "step-start"}]
+    call = {"agent": "helper", "callId": "c1"}
+    assert [part["data"] for part in page.passing if part["type"] == "data-approval"] == [
+        {**call, "state": "needed", "name": "pay", "input": {"sum": 9}},
+        {**call, "state": "denied"},
+        {**call, "state": "needed", "name": "pay", "input": '{"__proto__":1}'},
+        {**call, "state": "approved"},
+    ]
+
+
 def test_the_model_that_answered_in_a_fallback_is_named_at_the_end() -> None:
     scribe = begun()
     scribe.put(e.StepEnd, 1, "stop", Usage(1, 1), Timing(1.0), Message("assistant"), "other:two")

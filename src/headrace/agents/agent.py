@@ -16,9 +16,10 @@ from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, Self
 
-from headrace.agents.approvals import APPROVAL_TIMEOUT
+from headrace.agents.approvals import APPROVAL_TIMEOUT, OnApproval
 from headrace.agents.calls import CallSettings
 from headrace.agents.drive import Plan, drive
+from headrace.agents.made_with import called, counted, instance, listed, model_or_name
 from headrace.agents.nesting import Nest, Nesting
 from headrace.agents.past import Past
 from headrace.errors import UsageError
@@ -72,6 +73,10 @@ class Agent(Generic[Out]):
         nesting: How far agents may call agents in a run of this one.
         approval_timeout: Seconds that a call with `approval` waits for a person; then it counts as
             denied. None for ever. No deadline counts the time for which people are waited for.
+        on_approval: A function that is asked about each call that waits, of agents below as well,
+            and decides where no one else does before: it gives True, False, a `Decision`
+            (`headrace.runs.approvals`), or None to leave it to others. With it calls can be
+            approved in every view.
         deadlines: How long to wait for what; a model given as an object keeps its own for its
             own waits.
         dispatcher: Gets the events of every run.
@@ -81,7 +86,7 @@ class Agent(Generic[Out]):
     Raises:
         UnknownOption: for an option that no model knows.
         UsageError: two tools of one name, a bad option, a bound below 1, an output type that has
-            no JSON Schema, a guard that is none.
+            no JSON Schema; a model, guard, budget or other setting that is none.
     """
 
     def __init__(
@@ -102,30 +107,34 @@ class Agent(Generic[Out]):
         budget: Budget | None = None,
         nesting: Nesting | None = None,
         approval_timeout: float | None = APPROVAL_TIMEOUT,
+        on_approval: OnApproval | None = None,
         deadlines: Deadlines | None = None,
         dispatcher: EventDispatcher | None = None,
         record_to: str | PathLike[str] | None = None,
         **options: Any,
     ) -> None:
-        if max_steps < 1 or parallel_tools < 1:
-            raise UsageError("max_steps and parallel_tools are at least 1.")
         self.name = name
         self.instructions = instructions
         self.description = description
         self.stream = stream
-        self.max_steps = max_steps
-        self.parallel_tools = parallel_tools
+        self.max_steps = counted("max_steps", max_steps)
+        self.parallel_tools = counted("parallel_tools", parallel_tools)
         self.guards = _guards(guards)
-        self.budget = budget
+        self.budget = _budget(budget)
         self.nesting = nesting or Nesting()
+        instance("nesting", self.nesting, Nesting)
         if approval_timeout is not None and not approval_timeout > 0:
             raise UsageError("approval_timeout is more than 0 s, or None for ever.")
         self.approval_timeout = approval_timeout
+        self.on_approval = (
+            on_approval if on_approval is None else called("on_approval", on_approval)
+        )
         self.deadlines = deadlines or Deadlines()
+        instance("deadlines", self.deadlines, Deadlines)
         self.options = Options.of(**options)
         self.tools = _tool_table(tools)
         self.output = self._output(output_type, output_retries, output_by)
-        self._named = model
+        self._named = model_or_name(model)
         self._own_deadlines = deadlines
         self._dispatcher = dispatcher
         self._record_to = record_to
@@ -170,7 +179,7 @@ class Agent(Generic[Out]):
         """
         other = copy.copy(self)
         other.__dict__.pop("model", None)  # the one that was looked up for this agent
-        other._named = model
+        other._named = model_or_name(model)
         other.name = name or self.name
         return other
 
@@ -424,6 +433,8 @@ class Agent(Generic[Out]):
         """
         nest = nest or Nest(self.nesting)
         nest.rules.add(path, self.guards, self.budget)
+        if self.on_approval is not None:
+            nest.deciders[path] = self.on_approval
         json_text = self.output is not None or self.options.response_format is not None
         model = self._with_output(self._read_by(self.model))
         calls = CallSettings(
@@ -435,6 +446,7 @@ class Agent(Generic[Out]):
             self.deadlines.tool,
             retract,
             self.approval_timeout,
+            nest.decider(path),
         )
         return Plan(
             model=nest.rules.guarded(model, path, json_text=json_text),
@@ -450,7 +462,7 @@ class Agent(Generic[Out]):
 
 
 def _guards(guards: Iterable[Guard]) -> tuple[StreamGuard | JudgeGuard, ...]:
-    guards = tuple(guards)
+    guards = tuple(listed("guards", guards))
     if not guards:
         return ()
     from headrace.agents.guards import as_guard  # few agents have any
@@ -458,8 +470,16 @@ def _guards(guards: Iterable[Guard]) -> tuple[StreamGuard | JudgeGuard, ...]:
     return tuple(map(as_guard, guards))
 
 
+def _budget(budget: Budget | None) -> Budget | None:
+    if budget is not None:
+        from headrace.agents.budgets import Budget  # few agents have one
+
+        instance("budget", budget, Budget)
+    return budget
+
+
 def _tool_table(tools: Iterable[Callable[..., Any] | AnyTool]) -> Mapping[str, AnyTool]:
-    tools = list(tools)
+    tools = listed("tools", tools)
     if not tools:
         return {}  # an agent without tools never loads what tools need
     from headrace.tools.tool import as_tool, tool_table

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from headrace.agents.approvals import (
     APPROVAL_TIMEOUT,
+    OnApproval,
     approval_of,
     as_approved,
     denial,
@@ -42,6 +43,7 @@ class CallSettings(Struct, frozen=True):
         retract: Whether viewers can take text back.
         approval_timeout: Seconds that a call waits for a person.
         nest: The agents that the run has called so far.
+        on_approval: Decides about a call that waits.
     """
 
     tools: Mapping[str, AnyTool]
@@ -52,6 +54,7 @@ class CallSettings(Struct, frozen=True):
     timeout: float | None = 60.0
     retract: bool = True
     approval_timeout: float | None = APPROVAL_TIMEOUT
+    on_approval: OnApproval | None = None
 
 
 class Here(Struct, frozen=True):
@@ -213,6 +216,7 @@ class Calls:
                 self._agent,
                 timeout=self._settings.approval_timeout,
                 begun=call.id in self._begun,
+                on_approval=self._settings.on_approval,
             )
 
     def _deny(self, call: ToolCall, approval: Approval) -> ToolOutcome:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from headrace.agents.rules import Rules
 from headrace.errors import UsageError
 from headrace.events import AgentEnd, AgentStart
+
+if TYPE_CHECKING:
+    from headrace.agents.approvals import OnApproval
 
 MAX_DEPTH = 5
 """Levels of agents below the root."""
@@ -58,11 +62,13 @@ class Nest:
 
     Attributes:
         rules: The guards and budgets of its agents.
+        deciders: What decides about calls that wait, by the path of the agent that has it.
     """
 
     def __init__(self, bounds: Nesting) -> None:
         self.bounds = bounds
         self.rules = Rules()
+        self.deciders: dict[str, OnApproval] = {}
         self._calls: Counter[str] = Counter()  # by caller
         self._tasks: set[tuple[str, str, str]] = set()
         self._paths: set[str] = set()
@@ -127,6 +133,12 @@ class Nest:
     def handed_over(self, path: str) -> None:
         """The hand-off is done: who has the conversation now may hand it over in its turn."""
         self._leaving.pop(path, None)
+
+    def decider(self, path: str) -> OnApproval | None:
+        """What decides about calls of the agent at `path`: its own, or the nearest above it."""
+        while path and path not in self.deciders:
+            path = path.rpartition("/")[0]
+        return self.deciders.get(path)
 
     def restore(self, events: Iterable[AgentStart | AgentEnd]) -> None:
         """Count what a run had called that another process began."""

@@ -7,6 +7,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 from headrace.agents.agent import Agent
+from headrace.agents.made_with import listed
 from headrace.errors import UsageError
 from headrace.models.model import Model
 from headrace.runs.response import Out
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from headrace.agents.agent_tool import AgentTool
     from headrace.agents.handoff import Handoff
+    from headrace.agents.output import Output
     from headrace.tools.tool import AnyTool
 
 Handoffs = Mapping[str, Iterable[str]] | Iterable["str | Agent | Handoff"]
@@ -47,8 +49,8 @@ class Network(Agent[Out]):
     Raises:
         UsageError: no agents; two of one name, or one with the network's; one without a
             description; a hand-off to or from a name that there is not; hand-offs that go round;
-            a hand-off to an agent that has another `output_type` than the network; and as
-            `Agent`.
+            hand-offs that lead to an agent with another `output_type` than the network's; and
+            as `Agent`.
     """
 
     def __init__(
@@ -67,13 +69,31 @@ class Network(Agent[Out]):
 
         routes = Routes(name, agents, handoffs)
         self.agents: Mapping[str, Agent] = routes.agents
-        every = [*tools, *routes.tools]
+        every = [*listed("tools", tools), *routes.tools]
         super().__init__(name, model, instructions, every, output_type=output_type, **rest)
-        for handoff in routes.handoffs:
-            own, theirs = self.output, handoff.agent.output  # without one it takes the network's
-            if own is not None and theirs is not None and own.schema != theirs.schema:
-                raise UsageError(
-                    f"{name!r} may hand over to {handoff.to!r}, whose answer is of another type "
-                    "than its own output_type.",
-                    hint="Give both the same output_type.",
-                )
+        if self.output is not None:
+            _check_outputs(name, self.output, self.tools, set())
+
+
+def _check_outputs(
+    name: str, own: Output, tools: Mapping[str, AnyTool], reached: set[Handoff]
+) -> None:
+    """Whoever may have the conversation, over however many hand-offs, answers in the one type.
+
+    Raises:
+        UsageError: someone has another; without one an agent takes the network's.
+    """
+    from headrace.agents.handoff import Handoff
+
+    handoffs = (tool for tool in tools.values() if isinstance(tool, Handoff))
+    for handoff in handoffs:
+        theirs = handoff.agent.output
+        if theirs is not None and own.schema != theirs.schema:
+            raise UsageError(
+                f"{name!r} may hand over to {handoff.to!r}, whose answer is of another type "
+                "than its own output_type.",
+                hint="Give both the same output_type.",
+            )
+        if handoff not in reached:
+            reached.add(handoff)
+            _check_outputs(name, own, handoff.tools_of_next, reached)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.agents.agent_tool import AgentTool
 from headrace.agents.handoff import Handoff
+from headrace.agents.made_with import listed
 from headrace.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Routes:
     ) -> None:
         self._name = name
         self.agents: dict[str, Agent] = {}
-        self.asks = [self._asked(each) for each in agents]
+        self.asks = [self._asked(each) for each in listed("agents", agents)]
         if isinstance(handoffs, Mapping):
             routes = {source: _several(source, targets) for source, targets in handoffs.items()}
             self._check(routes)
@@ -61,7 +62,8 @@ class Routes:
 
         if not isinstance(given, Agent | AgentTool):
             raise UsageError(
-                f"The agents of {self._name!r} are Agents, not {type(given).__name__}."
+                f"The agents of {self._name!r} are Agents, not {type(given).__name__}.",
+                hint="Make them first: agents=[Agent(…), Agent(…)].",
             )
         tool = given if isinstance(given, AgentTool) else AgentTool(given)
         self._take_in(tool.name, tool.agent)
@@ -96,6 +98,11 @@ class Routes:
         self.agents[name] = agent
 
     def _known(self, name: str) -> Agent:
+        if not isinstance(name, str):
+            raise UsageError(
+                f"A mapping of handoffs names its agents, and {type(name).__name__} is no name.",
+                hint='Write agents=[billing], handoffs={"desk": ["billing"]}.',
+            )
         if name in self.agents:
             return self.agents[name]
         near = difflib.get_close_matches(name[:64], self.agents, n=1)

@@ -10,6 +10,7 @@ from headrace.runs.waits import within
 if TYPE_CHECKING:  # few agents have guards or a budget
     from headrace.agents.budgets import Bounded, Budget
     from headrace.agents.guards import JudgeGuard
+    from headrace.agents.guards.before import Before
     from headrace.agents.guards.watch import StreamGuard
     from headrace.errors import BudgetSpent
     from headrace.models.model import Model
@@ -27,6 +28,7 @@ class Rules:
     def __init__(self) -> None:
         self._guards: list[tuple[str, StreamGuard | JudgeGuard]] = []
         self._budgets: list[Bounded] = []
+        self._before: dict[str, Before] = {}
 
     def add(
         self, path: str, guards: Sequence[StreamGuard | JudgeGuard], budget: Budget | None
@@ -46,9 +48,11 @@ class Rules:
         guards = [guard for place, guard in self._guards if within(path, place)]
         if not guards:
             return model
+        from headrace.agents.guards.before import Before
         from headrace.agents.guards.model import GuardedModel
 
-        return GuardedModel(model, guards, json_text=json_text)
+        before = self._before.setdefault(path, Before())
+        return GuardedModel(model, guards, json_text=json_text, before=before)
 
     def before_step(
         self, path: str, spent: Spent, request: ModelRequest, model: Model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,12 @@ from headrace.cli.storing import HOST, StoreURL, opened
 from headrace.cli.watch import RunID
 
 if TYPE_CHECKING:
+    from headrace.events import Approval
     from headrace.runs.fold import Waiting
+    from headrace.runtime.runtime import Runtime
+
+HEARD = 2.0
+"""Seconds in which the process that has the run hears of a decision; it looks more often."""
 
 CallID = Annotated[
     str | None,
@@ -66,8 +72,8 @@ async def _decide(
     from headrace.runtime.runtime import Runtime
 
     async with opened(url) as store, Runtime(store, name=HOST, recover=False) as runtime:
-        waiting = (await runtime.snapshot(run_id)).waiting
-        call = _the_call(waiting, call_id, agent)
+        state = await runtime.snapshot(run_id)
+        call = _the_call(state.waiting, call_id, agent)
         await runtime.decide(
             run_id,
             call.call_id,
@@ -78,7 +84,44 @@ async def _decide(
             input=input,
             seen=call.input,
         )
-        return f"{told(call)} is {'approved' if approved else 'denied'}."
+        heard = await _heard(runtime, run_id, call, state.last_seq)
+    return _outcome(call, approved, input, heard)
+
+
+async def _heard(runtime: Runtime, run_id: str, call: Waiting, since: int) -> Approval | None:
+    """What the run has made of the decision; None where no process has taken it up yet."""
+    from headrace.events import Approval
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HEARD), aclosing(await runtime.attach(run_id, since)) as batches:
+            async for batch in batches:
+                for event in batch:
+                    if isinstance(event, Approval) and _is_about(event, call):
+                        return event
+    return None
+
+
+def _is_about(event: Approval, call: Waiting) -> bool:
+    return (event.agent, event.call_id) == (call.agent, call.call_id)
+
+
+def _outcome(call: Waiting, approved: bool, input: Any, heard: Approval | None) -> str:
+    """What is told of the decision.
+
+    Raises:
+        NoApprovalNeeded: someone else's came first.
+    """
+    from headrace.errors import NoApprovalNeeded
+    from headrace.runs.approvals import same
+
+    if heard is not None and not (heard.approved == approved and same(heard.input, input)):
+        raise NoApprovalNeeded(call.call_id)
+    edited = "" if input is None else f", as {_written(call.name, input)}"
+    said = f"{told(call)} is {'approved' if approved else 'denied'}{edited}."
+    if heard is not None:
+        return said
+    unless = " If the tool does not take these arguments, the call waits on." if edited else ""
+    return f"{said} No process has heard of it yet; whoever has the run then will.{unless}"
 
 
 def _the_call(waiting: list[Waiting], call_id: str | None, agent: str | None) -> Waiting:
@@ -108,11 +151,15 @@ def _the_call(waiting: list[Waiting], call_id: str | None, agent: str | None) ->
 
 def told(call: Waiting) -> str:
     """A call in a line."""
+    return _written(call.name, call.input)
+
+
+def _written(name: str, input: Any) -> str:
     from msgspec import json
 
     from headrace.frontends.escapes import one_line
 
-    return one_line(f"{call.name}({json.encode(call.input).decode()})", 300)
+    return one_line(f"{name}({json.encode(input).decode()})", 300)
 
 
 def _arguments(text: str | None) -> Any:

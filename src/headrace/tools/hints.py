@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from headrace.errors import UsageError
+from headrace.tools.typed_dicts import pydantic_type
 
 _PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -38,7 +39,8 @@ def hints_of(
     annotations = {p.name: p.annotation for p in parameters}
     # Only the parameters: what a tool returns may be imported for type checkers alone.
     holder = types.SimpleNamespace(__annotations__=annotations)
-    return get_type_hints(holder, _globals(fn), dict(names), include_extras=True)
+    found = get_type_hints(holder, _globals(fn), dict(names), include_extras=True)
+    return {name: pydantic_type(hint) for name, hint in found.items()}
 
 
 def written_function(fn: Callable[..., Any]) -> Callable[..., Any]:

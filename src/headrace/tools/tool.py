@@ -6,7 +6,7 @@ import functools
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -65,7 +65,9 @@ class Tool(Generic[P, R]):
         names: Mapping[str, Any] | None = None,
     ) -> None:
         if not callable(fn):
-            raise UsageError(f"A tool is made from a function, not from {type(fn).__name__}.")
+            raise UsageError(
+                f"A tool is made from a function, not from {type(fn).__name__}.", hint=_hint(fn)
+            )
         self.fn = fn
         self.name = _checked_name(name if name is not None else getattr(fn, "__name__", ""))
         if timeout is not None and not timeout > 0:
@@ -176,6 +178,15 @@ def tool_table(tools: Iterable[Callable[..., Any] | AnyTool]) -> dict[str, AnyTo
 def is_tool_name(name: str) -> bool:
     """Whether a tool can have this name."""
     return _NAME.fullmatch(name) is not None
+
+
+def _hint(given: object) -> str:
+    """What was meant, where that is plain."""
+    if hasattr(given, "as_tool"):
+        return "Write tools=[agent.as_tool()], with a description of the agent."
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return "Put them in one by one: tools=[*these, …]."
+    return ""
 
 
 def _checked_name(name: str) -> str:

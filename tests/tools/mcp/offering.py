@@ -59,8 +59,8 @@ async def count(to: int, context: Context[Any, Any]) -> str:
 @server.tool()
 async def hang(context: Context[Any, Any]) -> str:
     """Begin, and never end."""
-    await context.report_progress(1, None, "hanging")
     try:
+        await context.report_progress(1, None, "hanging")  # from here on it may be cancelled
         await asyncio.Event().wait()
     except asyncio.CancelledError:
         note("cancelled")

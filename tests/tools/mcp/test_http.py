@@ -53,11 +53,15 @@ async def test_a_cancelled_call_is_told_by_a_notification() -> None:
         await asyncio.Event().wait()
 
     server = Handshaking(never)
-    async with server.there() as url, mcp_tools(http(url), timeout=0.2) as tools:
-        assert "took more than 0.2 s" in ((await call(tools, "do")).error or "")
-        told = await asyncio.wait_for(server.saw("notifications/cancelled"), 5)
-        asked = await server.saw("tools/call")
-        assert told["params"]["requestId"] == asked["id"]
+    for seconds in (0.2, 1.0, 5.0):  # a busy machine may take the first one before it has asked
+        async with server.there() as url, mcp_tools(http(url), timeout=seconds) as tools:
+            error = (await call(tools, "do")).error or ""
+            assert f"took more than {seconds:g} s" in error
+            if any(message["method"] == "tools/call" for message in server.seen):
+                told = await asyncio.wait_for(server.saw("notifications/cancelled"), 5)
+                break
+    asked = await asyncio.wait_for(server.saw("tools/call"), 5)
+    assert told["params"]["requestId"] == asked["id"]
 
 
 async def test_a_session_that_ended_is_made_again() -> None:

@@ -120,10 +120,15 @@ async def test_calls_cancelled_at_any_moment_leave_nothing(notes: Path) -> None:
 
 
 async def test_a_late_call_is_cancelled_there_too(notes: Path) -> None:
-    async with mcp_tools(program(notes), timeout=0.3) as tools:
-        late = await call(tools, "hang")
-        assert late.error == "The tool hang took more than 0.3 s and was stopped."
-        await until(lambda: notes.read_text() == "cancelled\n")
+    hanging = asyncio.Event()
+    for seconds in (0.3, 1.5, 7.0):  # a busy machine may take the first one before it hangs
+        async with mcp_tools(program(notes), timeout=seconds) as tools:
+            late = await call(tools, "hang", on_progress=lambda _: hanging.set())
+            assert late.error == f"The tool hang took more than {seconds:g} s and was stopped."
+            if hanging.is_set():
+                await until(lambda: notes.read_text().endswith("cancelled\n"))
+                break
+    assert hanging.is_set()
 
 
 async def test_many_calls_at_once(notes: Path) -> None:
@@ -168,12 +173,12 @@ def test_before_it_is_connected_there_are_no_tools() -> None:
         Agent(name="a", model=ScriptedModel([]), tools=mcp_tools(stdio("x")))
 
 
-def test_another_event_loop_is_refused(notes: Path) -> None:
+def test_an_event_loop_that_does_not_run_is_no_place_for_a_call(notes: Path) -> None:
     tools = mcp_tools(program(notes))
     with asyncio.Runner() as home, asyncio.Runner() as other:
         home.run(tools.__aenter__())
         outcome = other.run(call(tools, "pid"))
-        assert "belongs to another event loop" in (outcome.error or "")
+        assert "lives in an event loop that does not run now" in (outcome.error or "")
         home.run(tools.__aexit__())
 
 

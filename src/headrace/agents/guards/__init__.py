@@ -6,6 +6,7 @@ before any of it is shown. `judge` looks at what has been shown, and may withdra
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
@@ -136,7 +137,8 @@ def redact(
         only: Asked with a match's text whether it is one; a match longer than the window counts.
 
     Raises:
-        UsageError: as `Pattern`; a window, or a `where`, that there is not.
+        UsageError: as `Pattern`; a window, or a `where`, that there is not; a window in which no
+            match fits.
     """
     return PatternGuard(Pattern(pattern), where, window, only, replacement=replacement)
 
@@ -173,7 +175,7 @@ def judge(check: Judgement, *, every: int = 0) -> JudgeGuard:
         every: Characters of text after each of which it is asked; 0 for only at the end.
 
     Raises:
-        UsageError: `check` is no function; `every` is negative.
+        UsageError: `check` is no function, or a coroutine's; `every` is negative.
     """
     return _Judge(check, every)
 
@@ -222,6 +224,12 @@ class PatternGuard:
             raise UsageError(f"`where` is some of {', '.join(CHANNELS)}, not {where!r}.")
         if not 1 <= window <= MAX_WINDOW:
             raise UsageError(f"A window has 1 to {MAX_WINDOW} characters, not {window}.")
+        if pattern.least > window:
+            raise UsageError(
+                f"The pattern {pattern.text[:80]!r} matches {pattern.least} characters or more, "
+                f"and the window has {window}: it would find nothing.",
+                hint=f"Set window={pattern.least} or more; {MAX_WINDOW} is the most.",
+            )
         self.pattern = pattern
         self.window = window
         self.only = only
@@ -292,6 +300,12 @@ class _Judge:
     def __init__(self, check: Judgement, every: int) -> None:
         if not callable(check):
             raise UsageError(f"A judge is a function of what was said, not {check!r}.")
+        call = getattr(check, "__call__", check)  # noqa: B004  # an object's own may be one, too
+        if inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(call):
+            raise UsageError(
+                f"The judge {check!r} is a coroutine function, and the stream cannot wait for it.",
+                hint="Give a plain function of what was said.",
+            )
         if every < 0:
             raise UsageError(f"`every` is at least 0, not {every}.")
         self.every = every

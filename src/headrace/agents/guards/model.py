@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from copy import copy
 
 from headrace.agents.guards import JudgeGuard, Withdraw
-from headrace.agents.guards.reader import GuardReader
+from headrace.agents.guards.before import Before
+from headrace.agents.guards.reader import GuardReader, sentence
 from headrace.agents.guards.watch import StreamGuard
 from headrace.messages import Message
 from headrace.models.deltas import Delta, Failure, Finish, TextDelta, UsageDelta
 from headrace.models.model import BaseModel, Model
+from headrace.models.react.reader import UNREADABLE
 from headrace.models.request import ModelRequest
 from headrace.models.retry import NO_RETRY
 from headrace.models.stream import truncated
@@ -28,6 +30,7 @@ class GuardedModel(WrappedModel):
         model: The other one, as the agent reads it.
         guards: In their order.
         json_text: Whether the answer's text is JSON.
+        before: What the agent has said in the run so far.
     """
 
     def __init__(
@@ -36,10 +39,12 @@ class GuardedModel(WrappedModel):
         guards: Sequence[StreamGuard | JudgeGuard],
         *,
         json_text: bool = False,
+        before: Before | None = None,
     ) -> None:
         super().__init__(model)
         self.guards = tuple(guards)
         self._json_text = json_text
+        self._before = Before() if before is None else before
         self._hints: tuple[Message, ...] = ()
 
     def rewrite(self, request: ModelRequest) -> ModelRequest:
@@ -49,7 +54,13 @@ class GuardedModel(WrappedModel):
 
     def reader(self, request: ModelRequest) -> GuardReader:
         """A fresh reader."""
-        return GuardReader(self.guards, json_text=self._json_text, again=self._again)
+        return GuardReader(
+            self.guards,
+            json_text=self._json_text,
+            again=self._again,
+            before=self._before,
+            tools=frozenset([UNREADABLE, *(tool.name for tool in request.tools)]),
+        )
 
     def _again(self, verdict: Withdraw) -> Model | None:
         """Whom to ask after an answer was withdrawn; None where that was often enough."""
@@ -58,7 +69,8 @@ class GuardedModel(WrappedModel):
         if len(self._hints) >= MAX_AGAIN:
             return None
         other = copy(self)
-        told = f"Your last answer was withdrawn: {verdict.reason} {verdict.hint}".rstrip()
+        why = f"{sentence(verdict.reason)} {verdict.hint}".rstrip()
+        told = f"Your last answer was withdrawn: {why}"
         other._hints = (*self._hints, Message.user(told))
         return other
 

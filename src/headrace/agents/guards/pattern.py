@@ -62,6 +62,7 @@ class Pattern:
         pattern: A text, or what `re.compile` gave for one.
 
     Attributes:
+        least: Characters that the shortest match has, at least.
         begins: Finds a character with which a match may begin.
         start: Where its machine stands without a match under way.
 
@@ -76,7 +77,8 @@ class Pattern:
         self.text = compiled.pattern
         compiler = Compiler(compiled.flags)
         try:
-            compiler.sequence(import_module("re._parser").parse(self.text, compiled.flags))
+            parsed = import_module("re._parser").parse(self.text, compiled.flags)
+            compiler.sequence(parsed)
         except RecursionError:
             raise UsageError(f"The pattern {self.text[:80]!r} is nested too deep.") from None
         except UsageError as error:
@@ -84,6 +86,7 @@ class Pattern:
                 f"A guard's pattern cannot have {error.message}: {self.text[:80]!r}.",
                 hint="While the text comes, nobody could tell whether it matches.",
             ) from None
+        self.least: int = parsed.getwidth()[0]
         self._code = compiler.code
         self._code.append(("match", None, None))
         self._looks_back = any(code[0] == "if" for code in self._code)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec.structs import replace
 
 from headrace.agents.guards import End, JudgeGuard, Said, Verdict, Withdraw
+from headrace.agents.guards.before import Before
 from headrace.agents.guards.passage import Escaped, Passage, Plain
-from headrace.agents.guards.watch import CHANNELS, Channel, StreamGuard, Watch
+from headrace.agents.guards.scanner import MAX_WINDOW
+from headrace.agents.guards.watch import CHANNELS, Channel, Stop, StreamGuard, Watch
 from headrace.errors import AnswerRefused, GuardFailed
 from headrace.messages import Opaque, ToolCall
 from headrace.models.deltas import (
@@ -27,6 +30,9 @@ from headrace.models.model import Model
 from headrace.text import TextBuffer
 from headrace.usage import Usage
 
+UNNAMED = "withheld_by_a_guard"
+"""What a call is named in whose name a guard found something: no tool, so nothing runs."""
+
 Again = Callable[[Withdraw], "Model | None"]
 """Whom to ask after an answer was withdrawn; None where it was asked often enough."""
 
@@ -41,6 +47,9 @@ class GuardReader:
         guards: In their order.
         json_text: Whether the answer's text is JSON.
         again: Whom to ask after a verdict of `Withdraw`.
+        before: What the agent said in the steps before; gets what it says in this one.
+        tools: The names of the tools that there are, which are no secret. Any other name of a call
+            is the model's own words.
     """
 
     def __init__(
@@ -49,11 +58,20 @@ class GuardReader:
         *,
         json_text: bool = False,
         again: Again = lambda verdict: None,
+        before: Before | None = None,
+        tools: Collection[str] = (),
     ) -> None:
         self._guards = [guard for guard in guards if isinstance(guard, StreamGuard)]
         self._judges = [guard for guard in guards if isinstance(guard, JudgeGuard)]
         self._json_text = json_text
         self._again = again
+        self._before = Before() if before is None else before
+        self._tools = tools
+        # Each piece has a character at least: so many hold the end that the next step needs.
+        self._pieces: dict[Channel | int, deque[str]] = {
+            "text": deque(maxlen=MAX_WINDOW),
+            "reasoning": deque(maxlen=MAX_WINDOW),
+        }
         self._passages: dict[Channel | int, Passage | None] = {}
         self._calls: dict[int, ToolCallDelta] = {}
         self._open: Channel | int | None = None
@@ -114,9 +132,28 @@ class GuardReader:
     def _call(self, delta: ToolCallDelta) -> None:
         self._switch(delta.index)
         if not self._over and delta.index not in self._calls:
-            self._calls[delta.index] = begun = replace(delta, arguments="")
+            begun = replace(delta, name=self._named(delta.name), arguments="")
+            self._calls[delta.index] = begun
             self._put(begun)
         self._content(delta.index, "arguments", delta.arguments)
+
+    def _named(self, name: str) -> str:
+        """The name of a call; of no tool that there is where a guard finds something in it."""
+        if name in self._tools:
+            return name
+        try:
+            found = [
+                finding
+                for watch in self._watches("arguments")
+                for finding in (*watch.feed(name), *watch.close())
+            ]
+        except Exception as error:  # fails closed
+            self._fail(error)
+            return UNNAMED
+        for finding in found:
+            if isinstance(finding, Stop):
+                self._stop(finding)
+        return UNNAMED if found else name
 
     def _switch(self, key: Channel | int | None) -> None:
         """Another content goes on: what is held back of the last one comes before it."""
@@ -140,7 +177,10 @@ class GuardReader:
 
     def _watches(self, channel: Channel) -> list[Watch]:
         watches = [guard.watch(channel) for guard in self._guards]
-        return [watch for watch in watches if watch is not None]
+        found = [watch for watch in watches if watch is not None]
+        # A structured answer is a text of its own in each step.
+        goes_on = channel != "arguments" and not self._json_text
+        return found + (self._before.watches(self._guards, channel) if goes_on else [])
 
     def _made(self, watches: list[Watch], channel: Channel) -> Passage:
         escaped = channel == "arguments" or (channel == "text" and self._json_text)
@@ -157,15 +197,20 @@ class GuardReader:
                 self._ask(lambda judge: judge.every and not self._chars % judge.every)
         stop = None if passage is None else passage.stop
         if stop is not None and not self._over:
-            if stop.error is not None:
-                self._fail(stop.error)
-            else:
-                self._end(stop.reason)
+            self._stop(stop)
+
+    def _stop(self, stop: Stop) -> None:
+        if stop.error is not None:
+            self._fail(stop.error)
+        else:
+            self._end(stop.reason)
 
     def _write(self, key: Channel | int, piece: str) -> None:
         self._shown += len(piece)
         if self._judges:
             self._said.setdefault(key, TextBuffer()).append(piece)
+        if key in self._pieces:
+            self._pieces[key].append(piece)
         if key == "text":
             self._put(TextDelta(piece))
         elif key == "reasoning":
@@ -208,6 +253,9 @@ class GuardReader:
     def _finish(self, finish: Finish) -> None:
         self._close_all()
         self._ask(lambda judge: True, ended=True)
+        if not self._over:
+            self._before.add("text", self._pieces["text"])
+            self._before.add("reasoning", self._pieces["reasoning"])
         self._put(finish)
         self._over = True
 
@@ -243,7 +291,7 @@ class GuardReader:
             case End():
                 self._end(verdict.reason)
             case Withdraw():
-                refused = AnswerRefused(verdict.reason)
+                refused = AnswerRefused(sentence(verdict.reason))
                 refused.instead = self._again(verdict)
                 self._break(refused)
             case _:
@@ -270,3 +318,9 @@ class GuardReader:
         if self._usage is not None:
             output = max(self._usage.output, self._shown // CHARS_PER_TOKEN)
             self._put(UsageDelta(replace(self._usage, output=output, exact=False)))
+
+
+def sentence(reason: str) -> str:
+    """A reason with its full stop, as other sentences follow it."""
+    reason = reason.rstrip()
+    return reason if not reason or reason[-1] in ".!?…。" else f"{reason}."

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import types
 from typing import TYPE_CHECKING, Any, get_args
 
 from headrace.errors import UsageError
+from headrace.tools.typed_dicts import pydantic_type
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+# A function pydantic would take: for what gives a function its arguments.
+_NO_TYPES = (str, bytes, int, float, list, dict, tuple, set, types.FunctionType, types.MethodType)
 
 KEY = "result"
 """The one property of the object that holds a value which is no object itself."""
@@ -34,9 +39,9 @@ def adapter_of(type_: Any, label: str) -> tuple[TypeAdapter[Any], dict[str, Any]
             return False
 
     why = "it is no type"
-    if not isinstance(type_, str | bytes | int | float | list | dict | tuple | set):
+    if not isinstance(type_, _NO_TYPES):
         try:
-            adapter: TypeAdapter[Any] = TypeAdapter(type_)
+            adapter: TypeAdapter[Any] = TypeAdapter(pydantic_type(type_))
             return adapter, _inlined(adapter.json_schema(schema_generator=Untitled))
         except (PydanticUserError, PydanticUndefinedAnnotation, TypeError, NameError) as error:
             why = str(error).splitlines()[0]
@@ -50,7 +55,7 @@ def wrapped(type_: Any) -> TypeAdapter[Any]:
     """A validator of an object with the type as its one property; it gives an object with it."""
     from pydantic import TypeAdapter, create_model
 
-    fields: dict[str, Any] = {KEY: (type_, ...)}
+    fields: dict[str, Any] = {KEY: (pydantic_type(type_), ...)}
     return TypeAdapter(create_model("Result", **fields))
 
 

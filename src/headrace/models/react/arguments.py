@@ -24,6 +24,37 @@ _STRUCTURE = re.compile(r'["\\{}\[\]]')
 _HELD_BACK = re.compile(r"[\s`]+\Z")
 
 
+_NAMED = re.compile(
+    r"""\s*(?P<name>[A-Za-z_]\w*)\s*=\s*
+        (?P<value>"(?:[^"\\]|\\.)*" | '[^'\\]*' | [-\w.]+)\s*(?:,|\Z)""",
+    re.VERBOSE | re.DOTALL,
+)
+_WORDS = {"True": "true", "False": "false", "None": "null"}
+
+
+def named_arguments(text: str, schema: Mapping[str, Any]) -> str | None:
+    """The arguments of ``query="pumps", limit=3``, as JSON; None where the text is none of these.
+
+    Every name has to be one of the tool's arguments, and every value a text, a number or the like.
+    """
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(text):
+        match = _NAMED.match(text, at)
+        if match is None or match["name"] not in schema.get("properties", {}):
+            return None
+        value = match["value"]
+        value = _quoted(value[1:-1]) if value[0] == "'" else _WORDS.get(value, value)
+        try:
+            json.loads(value)
+        except ValueError:
+            return None
+        found[match["name"]] = value
+        at = match.end()
+    pairs = (f"{_quoted(name)}: {value}" for name, value in found.items())
+    return f"{{{', '.join(pairs)}}}" if found else None
+
+
 class Only(Struct, frozen=True):
     """The one argument that a plain text can be.
 
@@ -59,6 +90,7 @@ class ArgumentsText:
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
         self._only = only_argument(schema)
         self._needs = bool(schema.get("required"))
         self._held = ""
@@ -92,6 +124,9 @@ class ArgumentsText:
             text = text.removesuffix("```").rstrip()
         if not text or (not self._needs and text.casefold() in _NOTHING):
             return ""
+        named = named_arguments(text, self._schema)
+        if named is not None:
+            return named
         return text if self._only is None else _argument(self._only, text)
 
     def _form_of(self, first: str) -> _Object | _Plain | None:

@@ -24,7 +24,7 @@ from headrace.models.deltas import (
     ToolCallDelta,
 )
 from headrace.models.react.action import ActionLine, Names
-from headrace.models.react.arguments import ArgumentsText
+from headrace.models.react.arguments import ArgumentsText, named_arguments
 from headrace.models.react.marks import Label, Mark, Marks
 from headrace.models.react.sections import Opening, Said, Unmarked
 from headrace.models.request import ToolSpec
@@ -263,9 +263,10 @@ class ReActReader:
         """The end; where it settles what is open, that may be an end of its own."""
         ends_well = finish.reason in ("stop", "tool_calls")
         if self._place == "action" and ends_well:
-            given = self._action.read().input
+            named = self._action.read()
             self._begin_call(out)
-            self._input(given, out)
+            schema = self._schemas.get(named.name, {})
+            self._input(named_arguments(named.input, schema) or named.input, out)
         self._end_of_text(out)
         if not self._over:
             self._end(finish, ends_well, out)
@@ -295,7 +296,8 @@ class ReActReader:
 
     def _unreadable(self, out: list[Delta]) -> None:
         """Neither an action nor an answer: tell the model, or take what it thought."""
-        if not self._told and (self._bad or self._thought):
+        marked = self._place != "unmarked"  # "Thought:", and nothing else
+        if not self._told and (self._bad or self._thought or marked):
             self._name = UNREADABLE
             out.append(ToolCallDelta(0, self._call_id, UNREADABLE, "{}"))
         else:

@@ -20,8 +20,8 @@ events                          parts
 ``complete``                    ``finish``: metadata `finishReason` (ours), `usage`, `metrics`
 ``error`` · ``cancelled``       ``message-metadata`` with the same, then ``error`` · ``abort``
 ``warning``, ``agent_start``,   transient data, which only `onData` sees: ``data-warning``,
-``agent_end``, ``partial``,     ``data-agent``, ``data-partial``, ``data-input``
-``input``
+``agent_end``, ``partial``,     ``data-agent``, ``data-partial``, ``data-input``; and
+``input``                       ``data-approval`` for a sub-agent's call that waits
 ==============================  =================================================================
 
 ``finish-step`` waits for the next step or the end, since the tools of a step run after the model
@@ -256,6 +256,9 @@ class AISDKEncoder(Encoder):
         return any(running == call_id for running, _ in self._running)
 
     def _approval_needed(self, event: ApprovalNeeded) -> bytes:
+        if event.agent:  # its call is no part of the message, and a person has to see it
+            told = {**_call_below(event, "needed"), "name": event.name, "input": kept(event.input)}
+            return passing("approval", told)
         asked = self._close()
         if not self._runs(event.call_id):
             asked += call_of(event)
@@ -266,6 +269,9 @@ class AISDKEncoder(Encoder):
         return asked + frame("tool-approval-request", approvalId=call_id, toolCallId=call_id)
 
     def _approval(self, event: Approval) -> bytes:
+        if event.agent:
+            state = "approved" if event.approved else "denied"
+            return passing("approval", _call_below(event, state))
         known = self._runs(event.call_id) or any(event.call_id == asked[0] for asked in self._asked)
         if event.approved or not known:
             return b""
@@ -313,6 +319,10 @@ class AISDKEncoder(Encoder):
         return self._end(frame("message-metadata", messageMetadata=told), frame("abort"))
 
 
+def _call_below(event: ApprovalNeeded | Approval, state: str) -> dict[str, Any]:
+    return {"agent": event.agent, "callId": event.call_id, "state": state}
+
+
 def _warning(encoder: AISDKEncoder, event: Warn) -> bytes:
     return passing("warning", {"code": event.code, "message": event.message})
 
@@ -355,5 +365,5 @@ _WRITERS: dict[type[Event], Callable[[AISDKEncoder, Any], bytes]] = {
     Input: _said,
 }
 
-_OF_ANY_AGENT = frozenset((StepEnd, AgentStart, AgentEnd, Warn))
+_OF_ANY_AGENT = frozenset((StepEnd, AgentStart, AgentEnd, Warn, ApprovalNeeded, Approval))
 """What is told of sub-agents too."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import httpx2
@@ -20,6 +20,8 @@ from headrace.tools.mcp.servers import Http, Server
 from headrace.tools.mcp.stdio_transport import StdioTransport
 from headrace.tools.output import MAX_ERROR, cut
 
+T = TypeVar("T")
+
 CLOSE = 10.0
 """Seconds to end a connection, before it is left behind."""
 
@@ -32,7 +34,9 @@ _TERMINATED = "Session terminated"  # the SDK's word for a 404 to a session that
 
 
 class Connection:
-    """A server as tools see it; it belongs to the event loop that opened it.
+    """A server as tools see it; it lives in the event loop that opened it.
+
+    In others, in other threads, it may be used as long as that one runs.
 
     Args:
         server: Which one.
@@ -69,8 +73,11 @@ class Connection:
 
         Raises:
             ToolServerError: the server is gone.
-            UsageError: the connection is closed, or another event loop's.
+            UsageError: the connection is closed, or its event loop does not run.
         """
+        return await self._at_home(self._tools)
+
+    async def _tools(self) -> list[types.Tool]:
         link = await self._live()
         with link.in_use():
             try:
@@ -86,8 +93,27 @@ class Connection:
         Raises:
             ToolServerError: the server is gone, and cannot be had again.
             ToolError: the server refused the call.
-            UsageError: the connection is closed, or another event loop's.
+            UsageError: the connection is closed, or its event loop does not run.
         """
+        return await self._at_home(lambda: self._called(name, arguments, progress))
+
+    async def _at_home(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do it in the event loop that the connection lives in; cancelled here, it is there too."""
+        self._check()
+        home = self._loop
+        if home is None or home is asyncio.get_running_loop():
+            return await work()
+        if not home.is_running():
+            raise UsageError(
+                f"The connection to the MCP server {self._server.label} lives in an event loop "
+                "that does not run now.",
+                hint="Run the agent in the loop that connected, or while that one runs.",
+            )
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), home))
+
+    async def _called(
+        self, name: str, arguments: dict[str, Any], progress: ProgressFnT
+    ) -> types.CallToolResult:
         try:
             return await self._call(await self._live(), name, arguments, progress)
         except _SessionLost:  # it was not taken, so it may be sent again
@@ -136,11 +162,6 @@ class Connection:
             raise UsageError(
                 f"The connection to the MCP server {label} is closed.",
                 hint="Its tools work inside `async with mcp_tools(…)` only.",
-            )
-        if asyncio.get_running_loop() is not self._loop:
-            raise UsageError(
-                f"The connection to the MCP server {label} belongs to another event loop.",
-                hint="Run the agent in the event loop that connected.",
             )
 
     async def _connect(self) -> _Link:

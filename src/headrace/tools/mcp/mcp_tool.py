@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -16,6 +18,7 @@ from headrace.tools.context import RunContext
 from headrace.tools.mcp.connection import Connection
 from headrace.tools.mcp.result_text import progress_text, result_text
 from headrace.tools.output import cut
+from headrace.tools.threads import PENDING, post
 from headrace.tools.tool import Tool
 
 McpApproval = bool | Callable[[str, dict[str, Any]], object]
@@ -52,8 +55,10 @@ class McpTool(Tool[..., Any]):
         trusted: bool = False,
     ) -> None:
         async def call(arguments: dict[str, Any], context: RunContext) -> str:
+            told = _Progress(context.progress)
+
             async def tell(progress: float, total: float | None, message: str | None) -> None:
-                context.progress(progress_text(progress, total, message))
+                told.send(progress_text(progress, total, message))
 
             return result_text(await connection.call(offered.name, arguments, tell))
 
@@ -107,6 +112,29 @@ class McpTool(Tool[..., Any]):
     def _wrong(self, what: str, got: str) -> InvalidArguments:
         shown = cut(got.encode("utf-8", "replace").decode(), 300)
         return InvalidArguments(f"The arguments of {self.name} {what}. Got: {shown}")
+
+
+class _Progress:
+    """Takes progress to the loop of the run, from that of the connection.
+
+    Where the run falls behind, notices are left out: nobody may be made to wait in a loop that
+    other calls are made in.
+    """
+
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self._progress = progress
+        self._loop = asyncio.get_running_loop()
+        self._room = threading.Semaphore(PENDING)
+
+    def send(self, text: str) -> None:
+        if asyncio.get_running_loop() is self._loop:
+            self._progress(text)
+        elif self._room.acquire(blocking=False):
+            post(self._loop, self._arrive, text)
+
+    def _arrive(self, text: str) -> None:
+        self._room.release()
+        self._progress(text)
 
 
 def _for_one(approval: McpApproval, name: str) -> Approval:

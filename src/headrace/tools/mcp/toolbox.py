@@ -11,6 +11,7 @@ import mcp_types as types
 
 from headrace.errors import UsageError
 from headrace.tools.mcp.connection import Connection
+from headrace.tools.mcp.home import Home
 from headrace.tools.mcp.mcp_tool import McpApproval, McpTool
 from headrace.tools.mcp.servers import Http, Server, Stdio
 from headrace.tools.mcp.tool_names import checked_prefix, tool_names
@@ -45,7 +46,31 @@ class McpTools(Sequence[McpTool]):
         self._trusted = trusted
         self._connection = Connection(server, connect)
         self._tools: list[McpTool] | None = None
+        self._home: Home | None = None
         self.instructions = ""
+
+    def __enter__(self) -> McpTools:
+        """Connect in a thread of its own, for a program without an event loop.
+
+        Raises:
+            ToolServerError: as with ``async with``.
+            UsageError: as there; an event loop runs in this thread.
+        """
+        self._home = home = Home()
+        try:
+            return home.run(self.__aenter__())
+        except BaseException:
+            home.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        """Disconnect, as with ``async with``."""
+        home, self._home = self._home, None
+        if home is not None:
+            try:
+                home.run(self.__aexit__())
+            finally:
+                home.close()
 
     async def __aenter__(self) -> McpTools:
         """Connect, and learn the tools.
@@ -148,7 +173,8 @@ def mcp_tools(
     ``async with mcp_tools(stdio("python", "server.py")) as tools: agent = Agent(tools=tools)``
 
     Connected inside the `async with`, and not after it; a server that was lost is started or
-    connected to again with the next call. The list is read once.
+    connected to again with the next call. The list is read once. In a program without an event
+    loop a plain `with` does the same.
 
     Args:
         server: `stdio(…)` or `http(…)`.
