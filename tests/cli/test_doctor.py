@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,9 @@ async def test_nginx_that_buffers_and_compresses_holds_all_to_the_end(tmp_path: 
             done = await doctor(url, code=1)
     line = next(line for line in done.stdout.splitlines() if "compression" in line)
     assert line.startswith("✗")
-    assert "up to 14" in line  # of 1400 ms
+    late = re.search(r"up to (\d+) ms late", line)
+    assert late is not None
+    assert int(late[1]) >= 1390  # its 1400 ms, and whatever a busy machine adds
     assert "gzip off;" in done.stdout
 
 

@@ -244,7 +244,8 @@ async def test_a_servers_run_is_told_as_the_store_tells_it() -> None:
 
 
 async def test_a_live_runs_stream_is_measured() -> None:
-    model = ScriptedModel([Step(text=["word "] * 400, delay=0.02)])
+    endless = ["word "] * 100_000  # however long the command takes to begin
+    model = ScriptedModel([Step(text=endless, delay=0.02)])
     async with serving([Agent("bot", model)]) as served:
         run = await served.runtime.submit("bot", "x")
         done = await explained(run.id, "--server", served.url, "--for", "1", "--json")

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from headrace.events import Complete, Error, StepEnd, Token, decode
+from headrace.events import Complete, Error, StepEnd, StepStart, Token, decode
 from tests.cli.shell import Served, ended, headrace, terminal
 from tests.providers.chat_bodies import CALLED, STOP, call, calls, chunk
 from tests.support.loopback import FIN, reply, stream
@@ -37,10 +37,20 @@ def test_what_is_recorded_is_replayed_without_the_key(cassette: Path) -> None:
 
 
 def test_replay_keeps_the_pace(cassette: Path) -> None:
-    lines = headrace("replay", str(cassette), "--json", "--speed", "2").stdout.splitlines()
+    """A hundred times slower than it was recorded, played a hundred times as fast."""
+    records = [json.loads(line) for line in cassette.read_bytes().splitlines()]
+    heard = [record for record in records if record.get("type") == "bytes"]
+    due = next(record["ms"] for record in heard if "lo " in record["text"]) / 1e3
+    slow = [
+        {**record, "ms": record["ms"] * 100} if "ms" in record else record for record in records
+    ]
+    cassette.write_text("".join(f"{json.dumps(record)}\n" for record in slow))
+    lines = headrace("replay", str(cassette), "--json", "--speed", "100").stdout.splitlines()
     events = [decode(line) for line in lines]
-    first, second = (event for event in events if isinstance(event, Token))
-    assert 0.14 <= second.at - first.at < 0.29
+    (begin,) = (event for event in events if isinstance(event, StepStart))
+    _, second = (event for event in events if isinstance(event, Token))
+    assert due > 0.3
+    assert due - 0.01 <= second.at - begin.at < 30 * due  # late on a busy machine, but no 100 times
     assert isinstance(events[-1], Complete)
     (step,) = (event for event in events if isinstance(event, StepEnd))
     assert step.message.content

@@ -36,6 +36,8 @@ nothing = 1
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "served_here.py").write_text(MODULE)
+    (tmp_path / "broken_here.py").write_text("agent = Agnt()")
+    (tmp_path / "users").write_text("ann:ann-has-a-long-token")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
@@ -124,11 +126,18 @@ async def test_operators_are_named_by_their_users(folder: Path) -> None:
     [
         (("--host", "0.0.0.0"), "no tokens are set"),  # noqa: S104 - that it does not
         (("nowhere:agent",), "There is no module 'nowhere'"),
+        (("served_here.py:one",), "Write it without .py: served_here."),
         (("served_here:gone",), "has no 'gone'"),
+        (("served_here:gone",), "Its agents: one."),
         (("served_here:nothing",), "is no Agent"),
+        (("served_here:nothing",), "as in app:agent"),
+        (("broken_here:agent",), "broken_here cannot be loaded: NameError: name 'Agnt'"),
+        (("broken_here:agent",), "HEADRACE_DEBUG"),
+        (("--host", "192.0.2.1", "--tokens", "users"), "Take an address of this machine"),
         (("served_here",), "names no agent"),
         (("--model", "nobody"), "Unknown"),
         (("--tokens", "gone.txt"), "file of tokens"),
+        (("--tokens", "gone.txt"), "a line user:token"),
         (("--store", "xml:"), "means no store"),
     ],
 )
@@ -142,7 +151,7 @@ def test_a_port_that_is_taken_is_named(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = headrace("serve", "served_here:one", "--port", str(port), code=2)
-    assert f"127.0.0.1:{port}" in done.stderr
+    assert f"127.0.0.1:{port}: Address already in use." in done.stderr
     assert "--port" in done.stderr
 
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from headrace import errors
 from headrace.events import AnyEvent
 from headrace.providers.rows import ROWS
 from tests.docs.pages import ROOT
@@ -17,6 +18,7 @@ from tests.docs.pages import ROOT
 BOUNDS = (ROOT / "docs" / "bounds.md").read_text("utf-8")
 MODELS = (ROOT / "docs" / "models.md").read_text("utf-8")
 EVENTS = (ROOT / "docs" / "events.md").read_text("utf-8")
+TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 UNITS = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024 * 1024}
 
 
@@ -133,3 +135,33 @@ def test_the_providers_are_those_of_the_code() -> None:
 
 def test_a_wrong_provider_is_found() -> None:
     assert providers(MODELS.replace("`XAI_API_KEY`", "`GROK_KEY`")) != providers_in_code()
+
+
+def errors_in_code() -> dict[str, str]:
+    """Each error that is raised, and its code; not the ones that only hold others."""
+    roots = (errors.HeadraceError, errors.ProviderError, errors.WireError, errors.ConsumerError)
+    tree = (value for value in vars(errors).values() if isinstance(value, type))
+    found = (error for error in tree if issubclass(error, errors.HeadraceError))
+    return {error.__name__: error.code for error in found if error not in roots}
+
+
+def missing_errors(page: str) -> list[str]:
+    """Errors that the page does not name, and codes that it neither names nor gives by rule."""
+    table = page.partition("\n## Errors\n")[2]
+    missing = [name for name in errors_in_code() if f"`{name}`" not in table]
+    for name, code in errors_in_code().items():
+        by_rule = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        if code != by_rule and f"`{code}`" not in table:
+            missing.append(code)
+    return missing
+
+
+def test_every_error_is_told_with_its_code() -> None:
+    assert missing_errors(TROUBLES) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "missing"), [("`MissingExtra`", "MissingExtra"), ("`tool_server`", "tool_server")]
+)
+def test_an_error_that_is_not_told_is_found(told: str, missing: str) -> None:
+    assert missing_errors(TROUBLES.replace(told, "")) == [missing]

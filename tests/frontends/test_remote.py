@@ -137,13 +137,18 @@ async def test_a_proxys_bad_gateway_is_waited_out() -> None:
 
 async def test_silence_counts_as_a_lost_connection() -> None:
     async with Loopback(stream(frame(LOG[0]), end=STALL)) as server:
-        answer = await Server(server.origin).open("GET", "/x", gap=0.05)
-        assert not isinstance(answer, HeadraceError)
-        body = Body(answer)
-        assert await body.read() == frame(LOG[0])
-        assert await body.read() == b""
-        assert body.broken
-        body.close()
+        for gap in (0.05, 0.5, 5.0):  # a busy machine may be silent for the first one before it
+            answer = await Server(server.origin).open("GET", "/x", gap=gap)
+            if isinstance(answer, HeadraceError):
+                continue
+            body = Body(answer)
+            shown = await body.read()
+            assert not shown or await body.read() == b""
+            assert body.broken
+            body.close()
+            if shown:
+                break
+        assert shown == frame(LOG[0])
 
 
 async def test_a_lost_answer_never_starts_two_runs() -> None:

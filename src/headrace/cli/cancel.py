@@ -21,10 +21,11 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; the 
 
 @clear_endings()
 def cancel(run: RunID, reason: Reason = "cancelled", store: StoreURL = None) -> None:
-    """End a run, in whichever process it lives, and keep what it has said.
+    """End a run, and keep what it has said.
 
-    Tells what it had used, where its tools stood and how soon the model's connection was closed.
-    A run that had ended already stays as it ended; that is no error.
+    It may live in any process. Tells what it had used, where its tools stood and how soon the
+    model's connection was closed. A run that had ended already stays as it ended; that is no
+    error.
     """
     for line in asyncio.run(_cancel(run, reason, store)):
         print(line)

@@ -37,7 +37,7 @@ def doctor(
     token: Token = None,
     insecure: Insecure = False,
 ) -> None:
-    """See what the proxies before a Headrace server do to its streams.
+    """See what proxies do to a server's streams.
 
     Reads timed frames through whatever stands on the way, and tells whether they are buffered,
     compressed or cut off, and which line of configuration to change. It takes a few seconds, asks

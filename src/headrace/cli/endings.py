@@ -16,6 +16,7 @@ code  meaning
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ def clear_endings() -> Iterator[None]:
 
     With ``HEADRACE_DEBUG=1`` the traceback comes out instead.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # as `main` leaves it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
         sys.stdout.flush()  # here, where a broken pipe can still be told from an error
@@ -86,7 +89,8 @@ def _words(error: Exception) -> tuple[str, str]:
     if isinstance(error, HeadraceError):
         return error.message, error.hint
     if isinstance(error, OSError):
-        return f"{error}.", ""
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror or error}.", ""  # without Python's "[Errno 28]"
     return (
         f"Internal error: {type(error).__name__}: {error}",
         "Run it again with HEADRACE_DEBUG=1 to see where.",

@@ -63,7 +63,7 @@ def explain(
     token: Token = None,
     insecure: Insecure = False,
 ) -> None:
-    """Tell where the time of a run went, and what that means.
+    """Tell where the time of a run went.
 
     Provider, queue, tools, lost tries, store, and Headrace itself: the parts add up to the whole.
     A run that goes on is told as far as it is. At a server, how its live stream arrives here is

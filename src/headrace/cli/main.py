@@ -1,75 +1,47 @@
-"""The command `headrace`: its subcommands and what they share."""
+"""The command `headrace`: what has to stand before the subcommands are loaded.
+
+To load them takes a good part of a second. Whoever presses Ctrl-C meanwhile wants to leave, and not
+to read where Python was.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from io import TextIOWrapper
-from typing import Annotated
 
-import typer
+from headrace import __version__
 
-from headrace.cli.approve import approve, deny
-from headrace.cli.cancel import cancel
-from headrace.cli.chat import chat
-from headrace.cli.doctor import doctor
-from headrace.cli.explain import explain
-from headrace.cli.models import models
-from headrace.cli.record import record
-from headrace.cli.replay import replay
-from headrace.cli.run import run
-from headrace.cli.runs import runs
-from headrace.cli.schema import schema
-from headrace.cli.send import send
-from headrace.cli.serve import serve
-from headrace.cli.sessions import sessions_app
-from headrace.cli.watch import watch
-
-app = typer.Typer(
-    name="headrace",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Carries an LLM agent's stream to your terminal.",
-)
-app.command()(chat)
-app.command()(run)
-app.command()(runs)
-app.command()(watch)
-app.command()(cancel)
-app.command()(approve)
-app.command()(deny)
-app.command()(explain)
-app.command()(serve)
-app.command()(send)
-app.command()(doctor)
-app.add_typer(sessions_app, name="sessions")
-app.command()(record)
-app.command()(replay)
-app.command()(models)
-app.command()(schema)
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        from importlib.metadata import version
-
-        print(f"headrace {version('headrace')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _common(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    pass
+VERSION = f"headrace {__version__}"
 
 
 def main() -> None:
     """Run the command line."""
+    _end_on_ctrl_c()
+    _open_what_is_closed()
     # Whatever the locale: an odd character is shown as `?`, never a crash in mid-answer.
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+    from headrace.cli.commands import app
+
     app()
+
+
+def _end_on_ctrl_c() -> None:
+    """Until a command has begun, which says how it ends (`clear_endings`)."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _open_what_is_closed() -> None:
+    """Give each standard stream that was closed before the start nowhere to read from or write to.
+
+    Python has None for it, and the system would give its number to the next file or socket.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nowhere, mode, closefd=False))

@@ -26,9 +26,10 @@ _HEADINGS = {
 def models(
     json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
 ) -> None:
-    """List the providers: what they support, and what of them is here.
+    """List the providers, and what is here of them.
 
-    And tell which model would be taken now, and why. Keys themselves are never shown.
+    And what they support, and which model would be taken now, and why. Keys themselves are never
+    shown.
     """
     from headrace.providers.rows import ROWS
 
@@ -41,7 +42,9 @@ def models(
         return
     shown = [{**row, "found": _found(row), "supports": _supports(row)} for row in rows]
     print_columns(
-        list(_HEADINGS.values()), [[str(row[name]) for name in _HEADINGS] for row in shown]
+        list(_HEADINGS.values()),
+        [[str(row[name]) for name in _HEADINGS] for row in shown],
+        spare=("ADDRESS", "SUPPORTS"),
     )
     print()
     if "error" in chosen:
@@ -98,7 +101,7 @@ def _found(row: dict[str, Any]) -> str:
         return f"{row['key_set']} is set"
     if not row["key_needed"]:
         return "does not answer" if row["local"] else "needs no key"
-    return f"{' or '.join(row['key_variables'])} is not set"
+    return f"{row['key_variables'][0]} is not set"
 
 
 def _counted(names: list[str]) -> str:

@@ -55,10 +55,10 @@ def record(
     json: AsJSON = False,
     keep_request: KeepRequest = False,
 ) -> None:
-    """Ask one question as run does, and record the provider's raw answer.
+    """Ask one question, and record the raw answer.
 
-    The bytes as they came, with their times; keys and cookies masked. Play it with
-    headrace replay FILE, or as the model cassette:FILE.
+    It asks as run does. What is recorded are the provider's bytes as they came, with their times;
+    keys and cookies masked. Play it with headrace replay FILE, or as the model cassette:FILE.
     """
     asked = Asked(
         model,

@@ -45,6 +45,7 @@ Key = Annotated[
         help="Ask only once: with a key that was used before, the run of then is shown.",
     ),
 ]
+_HOW = 'Write it as "…", or pipe it in.'
 
 
 @clear_endings()
@@ -101,11 +102,11 @@ def question_text(given: str | None) -> str:
     if given not in (None, "-"):
         text = given or ""
     elif given is None and sys.stdin.isatty():
-        raise UsageError("There is no question.", hint='Write it as "…", or pipe it in.')
+        raise UsageError("There is no question.", hint=_HOW)
     else:
         text = sys.stdin.read()
     if not text.strip():
-        raise UsageError("The question is empty.")
+        raise UsageError("The question is empty.", hint=_HOW)
     return text
 
 

@@ -29,6 +29,7 @@ Limit = Annotated[
 ]
 
 _HEADINGS = ("RUN", "AGE", "AGENT", "MODEL", "STATUS", "TOKENS", "TOOK", "TITLE")
+_SPARE = ("AGENT", "TOKENS", "TOOK", "MODEL")
 
 
 @clear_endings()
@@ -50,7 +51,7 @@ def runs(
         print(dumps([as_json(record) for record in records], indent=2))
     elif records:
         now = time.time()
-        print_columns(_HEADINGS, [_row(record, now) for record in records])
+        print_columns(_HEADINGS, [_row(record, now) for record in records], _SPARE)
     elif session is None and status is None:
         print('No runs are kept yet. Make one: headrace run "…"', file=sys.stderr)
     else:

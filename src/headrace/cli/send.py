@@ -65,7 +65,9 @@ def send(
     token: Token = None,
     insecure: Insecure = False,
 ) -> None:
-    """Ask a Headrace server one question, and show its run as headrace run does.
+    """Ask a Headrace server one question.
+
+    Its run is shown as headrace run shows one.
 
     A connection that is lost is made again, and the answer goes on where it was.
 

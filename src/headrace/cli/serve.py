@@ -6,7 +6,9 @@ import logging
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,7 +30,7 @@ from headrace.cli.asking import (
 from headrace.cli.browser import open_page
 from headrace.cli.endings import clear_endings
 from headrace.cli.storing import StoreURL
-from headrace.errors import MissingExtra, UsageError
+from headrace.errors import HeadraceError, MissingExtra, UsageError
 from headrace.telemetry.conventions import ENDPOINTS
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 Agents = Annotated[
     str | None,
     typer.Argument(
-        metavar="[MODULE:NAME]",
+        metavar="MODULE:NAME",
         help="An Agent, or a list of them, in a module that Python finds from here; without it, "
         "one agent on the model that the options below name.",
     ),
@@ -138,7 +140,9 @@ def serve(  # long: an option each, and nothing else
     log_prompts: LogPrompts = False,
     open: Open = False,
 ) -> None:
-    """Serve agents over HTTP: to browsers, curl, the AI SDK, AG-UI and the OpenAI SDKs at once.
+    """Serve agents over HTTP.
+
+    To browsers, curl, the AI SDK, AG-UI and the OpenAI SDKs at once.
 
     It listens on this machine only; another address needs tokens. SIGTERM or Ctrl-C stops it:
     live runs get the grace time to end, the rest goes on when it starts again.
@@ -216,8 +220,6 @@ def load_agents(where: str) -> list[Agent]:
     Raises:
         UsageError: there is no such module or name, or it is no agent.
     """
-    from importlib import import_module
-
     from headrace.agents.agent import Agent
 
     module_name, colon, name = where.partition(":")
@@ -225,17 +227,40 @@ def load_agents(where: str) -> list[Agent]:
         raise UsageError(
             f"{where!r} names no agent.", hint="Write module:name, as in headrace serve app:agent."
         )
+    module = _module(module_name)
+    if not hasattr(module, name):
+        had = [key for key, value in vars(module).items() if isinstance(value, Agent)]
+        hint = f"Its agents: {', '.join(had)}." if had else "It has no agent."
+        raise UsageError(f"The module {module_name} has no {name!r}.", hint=hint)
+    found = getattr(module, name)
+    agents = [found] if isinstance(found, Agent) else found
+    if not isinstance(agents, list | tuple) or not all(isinstance(a, Agent) for a in agents):
+        raise UsageError(
+            f"{where} is no Agent and no list of Agents, but {type(found).__name__}.",
+            hint="Name what Agent(…) gave, as in app:agent.",
+        )
+    return list(agents)
+
+
+def _module(name: str) -> ModuleType:
+    """A module of the user's, from where the command was called.
+
+    Raises:
+        UsageError: it is not there, or something in it fails.
+    """
     if "" not in sys.path:
         sys.path.insert(0, "")  # a command does not look where it was called from
     try:
-        found = getattr(import_module(module_name), name)
+        return import_module(name)
+    except HeadraceError:  # such as an unknown model: it says itself what to do
+        raise
     except ModuleNotFoundError as error:
+        hint = "Name one that `python -c` can import here."
+        if name.endswith(".py"):
+            hint = f"Write it without .py: {name.removesuffix('.py').replace('/', '.')}."
+        raise UsageError(f"There is no module {error.name!r}.", hint=hint) from None
+    except Exception as error:  # whatever a program may raise, the fault is in it and not here
         raise UsageError(
-            f"There is no module {error.name!r}.", hint="Name one that `python -c` can import here."
-        ) from None
-    except AttributeError:
-        raise UsageError(f"The module {module_name} has no {name!r}.") from None
-    agents = [found] if isinstance(found, Agent) else found
-    if not isinstance(agents, list | tuple) or not all(isinstance(a, Agent) for a in agents):
-        raise UsageError(f"{where} is no Agent and no list of Agents, but {type(found).__name__}.")
-    return list(agents)
+            f"The module {name} cannot be loaded: {type(error).__name__}: {error}",
+            hint=f"`python -c 'import {name}'` shows where, and so does HEADRACE_DEBUG=1.",
+        ) from error

@@ -38,7 +38,10 @@ def sessions(
     json: Annotated[bool, typer.Option("--json", help="The list as JSON.")] = False,
     store: StoreURL = None,
 ) -> None:
-    """List the conversations that are kept, last used first; or show, export or delete one."""
+    """List, show, export or delete conversations.
+
+    The list has those that are kept, last used first.
+    """
     if context.invoked_subcommand is not None:
         context.obj = store
         return
@@ -76,7 +79,10 @@ def show(context: typer.Context, name: Name, store: StoreURL = None) -> None:
 def export(
     context: typer.Context, name: Name, format: Format = "json", store: StoreURL = None
 ) -> None:
-    """Write a conversation to standard output, with all that belongs to it."""
+    """Write a conversation to standard output.
+
+    With all that belongs to it.
+    """
     from headrace.cli.conversation import as_json, as_markdown
 
     record = asyncio.run(_get(name, store or context.obj))
@@ -86,7 +92,7 @@ def export(
 @sessions_app.command()
 @clear_endings()
 def delete(context: typer.Context, name: Name, yes: Yes = False, store: StoreURL = None) -> None:
-    """Forget a conversation, its runs and all that they said."""
+    """Forget a conversation with its runs."""
     url = store or context.obj
     record = asyncio.run(_get(name, url))
     if not yes and not _sure(record):

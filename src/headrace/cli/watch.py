@@ -25,10 +25,10 @@ After = Annotated[
 
 @clear_endings()
 def watch(run: RunID, after: After = 0, json: AsJSON = False, store: StoreURL = None) -> None:
-    """Show a run, live or finished, from its begin or any event on.
+    """Show a run, live or finished.
 
-    Ctrl-C ends the look, and the run goes on. The exit code tells how the run ended, as that of
-    headrace run does.
+    From its begin, or from any event on. Ctrl-C ends the look, and the run goes on. The exit code
+    tells how the run ended, as that of headrace run does.
     """
     raise typer.Exit(asyncio.run(_watch(run, after, json, store)))
 

@@ -81,7 +81,7 @@ def _not_connected(error: aiohttp.ClientConnectorError, where: str) -> HeadraceE
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         hint = "Check the address and the network."
-        return ConnectionFailed(f"There is no host as in {where}.", hint=hint)
+        return ConnectionFailed(f"There is no host of the name in {where}.", hint=hint)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         hint = "Check HTTP_PROXY and HTTPS_PROXY."
         return ConnectionFailed(f"No connection to the proxy ({why}).", hint=hint)

@@ -110,7 +110,8 @@ def _lines_of(file: str | Path, where: str) -> list[str]:
         why = "it is no text"
     # Raised out here, apart from an error that holds the file's bytes; and the path is not
     # shown: where someone mixes the variables up, it is a token.
-    raise ConfigurationError(f"Cannot read {where}: {why}.")
+    hint = "It has a line user:token for each user."
+    raise ConfigurationError(f"Cannot read {where}: {why}.", hint=hint)
 
 
 def _add_all(users: Users, lines: Iterable[str], where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -230,11 +231,17 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(2048)
     except (OSError, OverflowError) as error:
         listening.close()
-        raise ConfigurationError(
-            f"Nothing can listen on {host}:{port}: {error}.",
-            hint="Take another port: headrace serve --port 8081.",
-        ) from None
+        raise _deaf(host, port, error) from None
     return listening
+
+
+def _deaf(host: str, port: int, error: OSError | OverflowError) -> ConfigurationError:
+    why, hint = str(error), "Take another port: headrace serve --port 8081."
+    if isinstance(error, OSError):
+        why = error.strerror or why  # without Python's "[Errno 98]"
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            hint = "Take an address of this machine: 127.0.0.1, or 0.0.0.0 for all that it has."
+    return ConfigurationError(f"Nothing can listen on {host}:{port}: {why}.", hint=hint)
 
 
 def _shown(host: str) -> str:
