@@ -325,7 +325,8 @@ class Runtime:
             ApprovalChanged: it waits with other arguments than `seen`.
             UsageError: `input` is no JSON object, or goes with a denial.
             InvalidArguments: the tool does not take `input`; the call waits on. Of a run that
-                lives elsewhere this is told to the model, as with its own arguments.
+                lives elsewhere only its process can find that: no `approval` event comes then,
+                nor for the second of two decisions that two processes leave at once.
         """
         decision = Decision(call_id, approved, agent, by, reason, input, seen)
         live = self._live.runs.get(check_run_id(run_id))
