@@ -10,6 +10,7 @@ Then it tells in the same way what the file's is.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -36,6 +37,11 @@ def local_preact(text: str) -> str:
     if text.count(bare) != 1:
         raise SystemExit("The hooks import preact in another way now.")
     return text.replace(bare, 'from"./preact-core.js"')
+
+
+def without_banner(text: str) -> str:
+    """Without the comments before the code: our own header and `LICENSES` say what they do."""
+    return re.sub(r"^(?:/\*[\s\S]*?\*/\s*)+", "", text)
 
 
 def from_umd(text: str) -> str:
@@ -99,12 +105,12 @@ PACKAGES = (
             File(
                 "dist/preact.module.js",
                 "preact-core.js",
-                "6f2961279a60b012fcd5fba1d26f0ea3042c9e514acc5ce5f171d1c4ac7d9c87",
+                "320b2c188d5838b4a0975417d7d99e5f69c92c0fd0183d1aa9b504104cf9b97c",
             ),
             File(
                 "hooks/dist/hooks.module.js",
                 "preact-hooks.js",
-                "bc4ff64f8c7af714e3c282afd3da4b2af853b136acd96de8c139e20c16296441",
+                "7092bded84133f25b9820b402b1185f80976bb717233b315f14bccc5a71be07e",
                 local_preact,
             ),
         ),
@@ -118,7 +124,7 @@ PACKAGES = (
             File(
                 "dist/htm.module.js",
                 "htm.js",
-                "810f6c57f162d53a949bb25664387501b7f17e09e155ab40e2707b45707a7f60",
+                "25d569abad8e38ce82a233048a52fab9b4774ea74ae518bc08cf7dcc4c7cacd0",
             ),
         ),
     ),
@@ -131,7 +137,8 @@ PACKAGES = (
             File(
                 "lib/marked.esm.js",
                 "marked.js",
-                "1e99ad2e8c4347bcad7b0eafe37cf0c08a7bbd8bc8ecd6a776b439b7b9248dcd",
+                "3b30b8fa13160e2520e3dfccfc87ff9a744d41984fe9b94829bae84d5f47eec0",
+                without_banner,
             ),
         ),
     ),
@@ -144,7 +151,7 @@ PACKAGES = (
             File(
                 "dist/purify.min.js",
                 "purify.js",
-                "82b25049b9005c68a4eb626455539a0743b45fde6848b73d504365ab058766e8",
+                "e03c505f9e90d03df8a4dbce4e2c60ab868ec7c2b9c2061a80ae73a3a46d114d",
                 from_umd,
             ),
         ),
@@ -159,13 +166,13 @@ PACKAGES = (
             File(
                 "dist/uPlot.iife.min.js",
                 "uplot.js",
-                "a3ed5e525c362539edfc2dc0bc981ab64d65f3184e1971399f5201c39747f24e",
+                "9d88bb4fe37fcb247c51ce3c20740eb14145eac8c0fb72431a2c670830ffacbd",
                 from_script,
             ),
             File(
                 "dist/uPlot.min.css",
                 "uplot.css",
-                "c28b15e3da2678fe99ad27c54f6d77f2b418c318c5ccd56ff405ef6a4609f561",
+                "3ed94515cc7353655ae7f4750af558c6afb038fa239aa01cdf5e09818d226d23",
             ),
         ),
     ),
@@ -246,10 +253,10 @@ def _heading(package: Package) -> str:
 
 
 def _header(package: Package, file: File) -> str:
-    """Which file this is, and under which licence; its own header, where it has one, stays."""
+    """Which file this is, and under which licence."""
     return (
-        f"/*! {package.name} {package.version} {file.source} | {package.license}, "
-        f"whole in {LICENSES} | written by tools/refresh_assets.py */\n"
+        f"/*! {package.name} {package.version} {file.source} | "
+        f"{package.license}, whole in {LICENSES} */\n"
     )
 
 

@@ -19,6 +19,11 @@ const calls = {
     const { bars, marks, last, ended, joined, left_out } = fed(new waterfall.Waterfall(), events);
     return { bars, marks, last, ended, joined, left_out };
   },
+  nested: (bars) => waterfall.nested(bars),
+  steps: (id) => {
+    const chart = charts.CHARTS.find((chart) => chart.id === id);
+    return charts.steps(chart).map((step) => [step, [0, 1, 2, 3].map((n) => chart.words(n * step))]);
+  },
   parts: (bar, whole) => waterfall.partsOf(bar, whole),
   ticks: (whole, most) => waterfall.ticks(whole, most),
   rows: (events, type = "") => {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import re
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
 
 import headrace.server
-from headrace.server.assets import MEDIA_TYPES, assets, has_tag, takes_gzip
+from headrace.server.assets import MEDIA_TYPES, MINIFIED, assets, has_tag, takes_gzip
 from headrace.server.replies import PAGE_SECURITY
 from tests.server.asking import TOKENS, asking, raw, speaker
 from tests.server.hosting import hosting
@@ -33,11 +34,29 @@ def test_none_of_them_has_an_ending_that_is_not_served() -> None:
     assert set(FILES) <= set(assets())
 
 
+def test_what_is_not_lean_is_served_as_it_is() -> None:
+    """tests/server/pages/test_lean.py compares the rest."""
+    lean = {file for file in FILES if assets()[file].body != (FOLDER / file).read_bytes()}
+    mine = {file for file in FILES if not MINIFIED.fullmatch(file)}
+    assert lean == {file for file in mine if file.endswith((".js", ".css"))}
+    assert {file for file in FILES if file.startswith("assets/vendor/")} & mine == {
+        "assets/vendor/LICENSES.txt",
+        "assets/vendor/preact.js",
+        "assets/vendor/uplot.css",
+    }
+
+
+def test_packed_is_as_small_as_python_would_make_it() -> None:
+    for asset in assets().values():
+        assert gzip.decompress(asset.packed) == asset.body
+        assert len(asset.packed) <= len(gzip.compress(asset.body, mtime=0))
+
+
 async def test_every_file_is_served_to_anyone_as_a_part_of_a_page() -> None:
     async with serving([speaker()], tokens=TOKENS) as server, asking(server.url) as ask:
         for file in FILES:
             answer = await ask("GET", address(file), headers={"Accept-Encoding": "identity"})
-            assert (answer.status, answer.body) == (200, (FOLDER / file).read_bytes()), file
+            assert (answer.status, answer.body) == (200, assets()[file].body), file
             assert answer.headers["content-type"] == MEDIA_TYPES[file.rpartition(".")[2]]
             assert "content-encoding" not in answer.headers
             assert answer.headers.items() >= (PAGE_SECURITY | {"cache-control": "no-cache"}).items()
@@ -97,7 +116,7 @@ async def test_a_browser_gets_it_packed() -> None:
             answer = await raw(server.url, sent % address(file).encode())
             assert answer.headers["content-encoding"] == "gzip"
             assert "accept-encoding" in answer.headers["vary"].lower()
-            assert gzip.decompress(answer.body) == (FOLDER / file).read_bytes(), file
+            assert gzip.decompress(answer.body) == assets()[file].body, file
         plain = await ask("GET", SCRIPT, headers={"Accept-Encoding": "br"})
         assert "content-encoding" not in plain.headers
 
@@ -139,13 +158,15 @@ async def test_what_a_browser_has_is_not_sent_again() -> None:
     async with serving([speaker()]) as server, asking(server.url) as ask:
         tags = set()
         for file in FILES:
-            tag = (await ask("GET", address(file))).headers["etag"]
+            first = await ask("GET", address(file))
+            tag = first.headers["etag"]
+            assert sha256(first.body).hexdigest().startswith(tag[3:-1])
             again = await ask("GET", address(file), headers={"If-None-Match": tag})
             assert (again.status, again.body) == (304, b"")
             assert again.headers["etag"] == tag
             assert again.headers.items() >= PAGE_SECURITY.items() - {("cache-control", "no-store")}
             tags.add(tag)
-        assert len(tags) == len({(FOLDER / file).read_bytes() for file in FILES})
+        assert len(tags) == len({assets()[file].body for file in FILES})
         other = await ask("GET", SCRIPT, headers={"If-None-Match": 'W/"other"'})
         assert other.status == 200
 

@@ -241,6 +241,10 @@ class Page:
         """The whole page as a PNG."""
         await self._do("screenshot", {"path": path, "fullPage": True})
 
+    async def print(self) -> None:
+        """Look from now on as on paper."""
+        await self._do("emulateMedia", {"media": "print"})
+
     async def complaints(self) -> list[str]:
         """The errors that the page and its console told since the last time, with addresses."""
         return list(await self._do("complaints"))

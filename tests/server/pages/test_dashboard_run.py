@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from time import time
 
 import pytest
+from msgspec.structs import replace
 
-from headrace import Agent, tool
+from headrace import Agent, RetryPolicy, Runtime, tool
 from headrace.runs.fold import fold
+from headrace.runs.stores.memory import MemoryStore
+from headrace.runs.stores.record import RunRecord
+from headrace.runs.stores.store import Store
 from headrace.testing import Gate, ScriptedModel, Step
 from tests.promises.story import NEWS, PIECES, Counting, held, researcher
 from tests.server.asking import MISSING, speaker
@@ -36,6 +41,20 @@ async def ran(server: Served, agent: str) -> str:
     run = await server.runtime.submit(agent, "What news?")
     await server.runtime.wait(run.id)
     return run.id
+
+
+async def slowly(agent: Agent, apart: float) -> tuple[Store, str]:
+    """A run whose events lie so many seconds apart: a replay has states that can be waited for."""
+    async with Runtime("memory:") as runtime:
+        run = await runtime.submit(agent, "What news?")
+        await run.result()
+        events = await runtime.store.read(run.id, 0)
+    begin = time() - apart * len(events)
+    slow = [replace(event, at=begin + apart * n) for n, event in enumerate(events)]
+    store = MemoryStore()
+    await store.create(RunRecord(run.id, agent.name, run.record.model, begin))
+    await store.end(run.id, 0, slow)
+    return store, run.id
 
 
 async def seek(seen: DashboardPage, value: str) -> None:
@@ -110,11 +129,11 @@ async def test_a_live_run_grows_and_is_stopped(browser: Browser) -> None:
 
 
 async def test_the_replay_ends_with_what_the_log_folds_to(browser: Browser) -> None:
-    lost = Step(text=["Lost ", "words"], finish_reason=None, delay=0.05)
-    found = Step(text=["Found ", "other ", "words"], reasoning=["Hm"], delay=0.05)
-    agent = Agent("lossy", ScriptedModel([lost, found]))
-    async with serving([agent]) as server, looking(browser, server.url) as seen:
-        run_id = await ran(server, "lossy")
+    lost = Step(text=["Lost ", "words"], finish_reason=None)
+    found = Step(text=["Found ", "other ", "words"], reasoning=["Hm"])
+    agent = Agent("lossy", ScriptedModel([lost, found], retry=RetryPolicy(base=0.0)))
+    store, run_id = await slowly(agent, 0.5)
+    async with serving([agent], store=store) as server, looking(browser, server.url) as seen:
         text = fold(await server.runtime.store.read(run_id, 0)).text
         await seen.open_run(run_id)
         await seen.ended()
@@ -134,8 +153,9 @@ async def test_the_replay_ends_with_what_the_log_folds_to(browser: Browser) -> N
           }, 20);
         })"""
         shown = await seen.page.value(moments)
-        assert "Lost " in shown  # it was there, and went
-        assert "" in shown[shown.index("Lost ") :]
+        there = [state.startswith("Lost ") for state in shown]
+        assert any(there)  # it was there, and went
+        assert not any(there[there.index(False, there.index(True)) :])
         assert shown[-1] == text
         await seen.page.see(".play", "Play")
         assert await seen.page.text(".moment") != ""
@@ -148,12 +168,11 @@ async def test_the_replay_ends_with_what_the_log_folds_to(browser: Browser) -> N
 
 
 async def test_it_is_paused_and_goes_on(browser: Browser) -> None:
-    step = Step(text=[f"{n} " for n in range(100)], delay=0.03)
-    async with (
-        serving([Agent("long", ScriptedModel([step]))]) as server,
-        looking(browser, server.url) as seen,
-    ):
-        await seen.open_run(await ran(server, "long"))
+    step = Step(text=[f"{n} " for n in range(100)])
+    agent = Agent("long", ScriptedModel([step]))
+    store, run_id = await slowly(agent, 0.5)
+    async with serving([agent], store=store) as server, looking(browser, server.url) as seen:
+        await seen.open_run(run_id)
         await seen.ended()
         await seen.page.click(".play")
         await seen.page.see("#replay-text", "0 1 2 ")
@@ -214,17 +233,13 @@ async def test_a_long_run_is_shown_without_a_standstill(browser: Browser) -> Non
     agent = Agent("counting", Counting(50_000))
     async with serving([agent]) as server, looking(browser, server.url) as seen:
         run_id = await ran(server, "counting")
-        await seen.page.value(
-            """globalThis.longest = 0;
-            new PerformanceObserver((list) => list.getEntries().forEach(
-              (task) => (longest = Math.max(longest, task.duration))))
-              .observe({ type: "longtask" })"""
-        )
+        await seen.page.trace()
         await seen.open_run(run_id)
         await seen.ended()
+        # On a processor: what else the machine does is not the page's.
+        assert max(task.busy for task in await seen.page.tasks()) < 1000
         assert len(await seen.replayed()) == 50_000
         assert await seen.page.count("#events > li") < 20
-        assert await seen.page.value("longest") < 1000
 
 
 async def test_going_from_run_to_run_mixes_nothing(browser: Browser) -> None:
@@ -246,3 +261,15 @@ async def test_going_from_run_to_run_mixes_nothing(browser: Browser) -> None:
         await seen.ended()
         await asyncio.sleep(0)
         assert await seen.replayed() == "".join(PIECES)
+
+
+async def test_what_is_short_is_seen_also_at_the_very_end(browser: Browser) -> None:
+    async with serving([researcher()]) as server, looking(browser, server.url) as seen:
+        await seen.open_run(await ran(server, "researcher"))
+        await seen.ended()
+        outside = """[...document.querySelectorAll(".track > *")].filter((part) => {
+            const [own, track] = [part, part.parentElement].map((e) => e.getBoundingClientRect());
+            return own.width < 1 || own.left > track.right - 1;
+        }).length"""
+        assert await seen.page.count(".track > *") > 5
+        assert await seen.page.value(outside) == 0

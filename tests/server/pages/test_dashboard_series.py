@@ -178,3 +178,11 @@ async def test_lines_for_a_terminal(locked: bool) -> None:
     lines = await call("commands", "http://h:1/sub", locked)
     assert all("http://h:1/sub" in line for line in lines)
     assert all(("TOKEN" in line) == locked for line in lines)
+
+
+@pytest.mark.parametrize(("chart", "least"), [("errors", 1), ("tokens", 0.1), ("gap", 0.1)])
+async def test_the_figures_of_an_axis_are_all_different(chart: str, least: float) -> None:
+    steps = await call("steps", chart)
+    sizes = [size for size, _ in steps]
+    assert (sizes, sizes[0]) == (sorted(sizes), pytest.approx(least))
+    assert all(len(set(words)) == len(words) for _, words in steps), steps

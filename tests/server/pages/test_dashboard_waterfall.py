@@ -232,3 +232,14 @@ async def test_the_axis_has_round_times() -> None:
     ):
         assert 2 <= len(times) <= 7
         assert times[-1] <= whole
+
+
+async def test_the_bars_of_an_agent_stand_together() -> None:
+    """Agents that work side by side would else stand in each other's rows."""
+    told = ["", "a", "b", "a", "a/c", "b", "a", "a/c", "", "d/e"]
+    bars = [{"agent": agent, "seq": seq} for seq, agent in enumerate(told)]
+    rows = await call("nested", bars)
+    assert [(bar["agent"], bar["seq"]) for bar in rows] == [
+        *[("", 0), ("a", 1), ("a", 3), ("a/c", 4), ("a/c", 7), ("a", 6)],
+        *[("b", 2), ("b", 5), ("", 8), ("d/e", 9)],
+    ]

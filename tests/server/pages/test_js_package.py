@@ -1,4 +1,4 @@
-"""`headrace.js` as a package of npm: what is published is what is served, and nothing else."""
+"""`headrace.js` as a package of npm: what is published is the file as it is written, alone."""
 
 from __future__ import annotations
 

@@ -115,3 +115,44 @@ async def test_a_link_opens_elsewhere_and_tells_nothing(browser: Browser) -> Non
             ["https://e.x/", "_blank", rel],
             ["mailto:b@c.d", "_blank", rel],
         ]
+
+
+async def test_a_list_begins_where_it_says_and_columns_stand_as_they_should(
+    browser: Browser,
+) -> None:
+    async with opened(browser) as page:
+        table = "| a | b | c |\n|:--|:-:|--:|\n| 1 | 2 | 3 |\n"
+        await show(page, f"3. three\n4. four\n\n{table}", live=False)
+        assert await page.value("document.querySelector('#host ol').start") == 3
+        aligned = "[...document.querySelectorAll('#host td')].map((e) => e.align)"
+        assert await page.value(aligned) == ["left", "center", "right"]
+
+
+async def test_a_wide_table_scrolls_and_breaks_no_words(browser: Browser) -> None:
+    async with opened(browser) as page:
+        row = "|" + " considerable |" * 20 + "\n"
+        await show(page, f"{row}{'|---' * 20}|\n{row}", live=False)
+        await page.value("document.querySelector('#host').style.width = '320px'")
+        table = "document.querySelector('#host table')"
+        assert await page.value(f"{table}.offsetWidth") <= 320
+        assert await page.value(f"{table}.scrollWidth") > 1000
+        lines = "document.querySelector('#host td').getClientRects()[0].height"
+        assert await page.value(lines) < 50
+
+
+async def test_each_block_goes_in_the_direction_of_its_words(browser: Browser) -> None:
+    async with opened(browser) as page:
+        await show(
+            page, "English\n\n\u0645\u0631\u062d\n\n- \u0639\u0646\n\n```py\nx\n```\n", live=False
+        )
+        directions = """[...document.querySelectorAll("#host .block")]
+            .map((block) => getComputedStyle(block.firstElementChild).direction)"""
+        assert await page.value(directions) == ["ltr", "rtl", "rtl", "ltr"]
+
+
+async def test_code_names_its_language_wherever_it_stands(browser: Browser) -> None:
+    async with opened(browser) as page:
+        await show(page, "```py\na\n```\n\n```\nb\n```\n\n- c\n\n  ```js\n  d\n  ```\n", live=False)
+        label = """[...document.querySelectorAll("#host .code")]
+            .map((code) => getComputedStyle(code, "::before").content)"""
+        assert await page.value(label) == ['"py"', '"text"', '"js"']

@@ -73,13 +73,11 @@ async def test_it_follows_the_answer_until_the_reader_scrolls_up(browser: Browse
         await chat.shows("Paragraph 39 ")
         await page.until(f"{TO_END} < 40")
         await page.hover(f"{LAST} .md p >> nth=39")
+        await page.value("""["scroll", "scrollend"].forEach((kind) =>
+            addEventListener(kind, () => { window.lastly = kind; }, true))""")
         await page.wheel(-600)
-        await page.until(f"{TO_END} > 300")
+        await page.until(f"{TO_END} > 300 && lastly === 'scrollend'")
         top = f"{SCROLLER}.scrollTop"
-        await page.until(f"""new Promise((told) => {{
-            const before = {top};
-            setTimeout(() => told({top} === before), 150);
-        }})""")  # the wheel has come to rest
         at = await page.value(top)
         gates[0].open()
         await chat.shows("Paragraph 79 ")
@@ -148,6 +146,32 @@ async def test_nothing_moves_for_who_wants_it_still(browser: Browser) -> None:
         await chat.ask()
         await chat.shows("Half")
         assert await chat.page.value(moving) == 0
+
+
+async def test_on_paper_stands_the_whole_conversation(browser: Browser) -> None:
+    agent = Agent("writer", ScriptedModel([Step(text=PARAGRAPHS)]))
+    async with opened(browser, agent) as (_, chat):
+        await chat.ask()
+        await chat.settled()
+        cut = """((e) => e.scrollHeight > e.clientHeight + 50)(
+            document.querySelector("#conversation"))"""
+        assert await chat.page.value(cut)
+        await chat.page.print()
+        assert not await chat.page.value(cut)
+        assert await chat.page.value("document.body.scrollHeight") > 3000
+        assert not await chat.page.visible("#ask")
+
+
+async def test_colours_that_say_something_stay_in_high_contrast(browser: Browser) -> None:
+    async with opened(browser, researcher(), options={"forcedColors": "active"}) as (_, chat):
+        await chat.ask()
+        await chat.settled()
+        await chat.page.goto(f"{chat.url}/dashboard#run={await chat.run_id()}")
+        await chat.page.until("document.querySelector('#waterfall .part.tool')")
+        back = "getComputedStyle(document.querySelector('.bar .part.{}')).backgroundColor"
+        tool, wait = [await chat.page.value(back.format(kind)) for kind in ("tool", "wait")]
+        page = await chat.page.value("getComputedStyle(document.body).backgroundColor")
+        assert len({tool, wait, page}) == 3
 
 
 async def test_below_a_path_of_another_application(browser: Browser) -> None:

@@ -56,6 +56,7 @@ async def test_a_call_that_waits_for_a_person(browser: Browser) -> None:
         texts = await chat.page.texts(cards)
         assert ["Approved" in texts[0], "Denied" in texts[1]] == [True, True]
         assert await chat.page.count(f"{cards} button") == 0
+        assert await chat.page.count(f"{cards} pre") == 0  # decided, it is one line
 
 
 async def test_what_others_decide_is_shown(browser: Browser) -> None:

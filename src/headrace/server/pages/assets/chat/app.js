@@ -7,6 +7,7 @@ import { Header } from "./header.js";
 import { Page, sessionOf } from "./page.js";
 import { Sidebar } from "./sidebar.js";
 import { SignIn } from "./sign_in.js";
+import { focusLeft, leaves } from "./typing.js";
 
 const root = document.getElementById("app");
 const frames = new Frames(draw);
@@ -17,19 +18,21 @@ let side = false; // whether the conversations are shown where there is little r
 
 function draw() {
   const { talk, locked } = page;
+  const focused = document.activeElement;
   talk.settle();
   document.title = titleOf(talk);
   document.body.dataset.side = side ? "open" : "closed";
   render(html`<${App} page=${page} talk=${talk} locked=${locked} />`, root);
+  if (!focused.isConnected && document.activeElement === document.body) focusLeft();
 }
 
 function App({ page, talk, locked }) {
   const { turns, session, editing, loading, problem, live, draft, status } = talk;
-  const answered = turns.at(-1)?.answer.model;
+  const answered = page.agent ? "" : turns.at(-1)?.answer.model; // another may have been chosen
   return html`
     <${Sidebar} page=${page} sessions=${page.sessions} open=${session} close=${close} />
     <main id="main" inert=${side}>
-      <${Header} about=${page.about} agent=${page.agent} answered=${answered} side=${side}
+      <${Header} about=${page.about} agent=${page.asked} answered=${answered} side=${side}
         choose=${choose} toggle=${toggle} />
       ${locked
         ? html`<${SignIn} refused=${page.refused} signIn=${signIn} />`
@@ -60,7 +63,7 @@ function close() {
 }
 
 addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.defaultPrevented) return;
+  if (!leaves(event) || event.defaultPrevented) return;
   if (side) close();
   else page.talk.stop();
 });
@@ -70,6 +73,7 @@ document.addEventListener("click", ({ target }) => {
 matchMedia("(max-width: 46rem)").addEventListener("change", close);
 addEventListener("popstate", () => page.open(sessionOf(location.hash)));
 addEventListener("focus", () => page.refresh());
+addEventListener("online", () => page.refresh());
 document.addEventListener("visibilitychange", () => document.hidden || page.refresh());
 page.begin();
 frames.flush();

@@ -2,37 +2,46 @@
 import { html } from "../vendor/preact.js";
 import { Pure } from "./pure.js";
 import { argumentsText } from "./timeline.js";
+import { focusLeft } from "./typing.js";
 
 const WORDS = { approved: "Approved", denied: "Denied", over: "No longer asked" };
 
 /**
  * @typedef {(runId: string, part: import("./timeline.js").ApprovalPart, approved: boolean) =>
- *     Promise<void>} Decide
+ *     Promise<boolean>} Decide Whether the server has taken the decision.
  * @extends {Pure<{part: import("./timeline.js").ApprovalPart, runId: string, decide: Decide}>}
  */
 export class ApprovalCard extends Pure {
   state = { sent: false };
 
-  render({ part, runId, decide }, { sent }) {
-    const send = async (approved) => {
-      this.setState({ sent: true });
-      await decide(runId, part, approved);
-      this.setState({ sent: false }); // the run tells what was decided
-    };
+  componentDidUpdate(_, before) {
+    if (this.state.sent && !before.sent) focusLeft(); // a disabled button has no focus
+  }
+
+  #send = async (approved) => {
+    const { part, runId, decide } = this.props;
+    this.setState({ sent: true });
+    // The run tells what was decided; until then nobody decides twice.
+    if (!(await decide(runId, part, approved))) this.setState({ sent: false });
+  };
+
+  render({ part }, { sent }) {
+    const args = argumentsText(part.input);
     return html`
       <section class="approval" data-state=${part.state} aria-label="Approval of ${part.name}">
-        <p>May <strong>${part.name}</strong> run with this?</p>
-        <pre class="words" tabindex="0" role="group" aria-label="Arguments">${argumentsText(
-          part.input,
-        )}</pre>
         ${part.state === "waiting"
-          ? html`<p class="buttons">
-              <button type="button" class="approve main" disabled=${sent}
-                onClick=${() => send(true)}>Approve</button>
-              <button type="button" class="deny" disabled=${sent}
-                onClick=${() => send(false)}>Deny</button>
-            </p>`
-          : html`<p class="soft">${decided(part)}</p>`}
+          ? html`<p>May <strong>${part.name}</strong> run with this?</p>
+              <pre class="words" tabindex="0" role="group" aria-label="Arguments">${args}</pre>
+              <p class="buttons">
+                <button type="button" class="approve main" disabled=${sent}
+                  onClick=${() => this.#send(true)}>Approve</button>
+                <button type="button" class="deny" disabled=${sent}
+                  onClick=${() => this.#send(false)}>Deny</button>
+              </p>`
+          : html`<p class="decided">
+              <strong>${part.name}</strong><code class="tool-args">${args}</code>
+              <span class="soft">${decided(part)}</span>
+            </p>`}
       </section>
     `;
   }

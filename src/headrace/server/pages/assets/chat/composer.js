@@ -2,7 +2,7 @@
 import { html } from "../vendor/preact.js";
 import { Icon } from "./icons.js";
 import { Pure } from "./pure.js";
-import { grow, sends } from "./typing.js";
+import { focusField, grow, sends } from "./typing.js";
 
 /**
  * @extends {Pure<{page: import("./page.js").Page, session: string, draft: {text: string} | null,
@@ -13,19 +13,14 @@ export class Composer extends Pure {
 
   componentDidMount() {
     this.#takeUp(this.props.draft); // or what was written before this script was here
-    this.#focus();
-  }
-
-  /** Not where that would open a keyboard over half of the page. */
-  #focus() {
-    if (!matchMedia("(pointer: coarse)").matches) this.#field.focus();
+    focusField(this.#field);
   }
 
   componentDidUpdate(before) {
     const { session, draft } = this.props;
     if (draft !== before.draft) this.#takeUp(draft);
     // A conversation that has just got its name is still the same.
-    if (session !== before.session && !this.props.live) this.#focus();
+    if (session !== before.session && !this.props.live) focusField(this.#field);
   }
 
   #takeUp(draft) {
@@ -42,6 +37,11 @@ export class Composer extends Pure {
     grow(this.#field);
     if (live) page.talk.say(text);
     else page.ask(text);
+  };
+
+  #stop = () => {
+    focusField(this.#field); // before the button goes
+    this.props.page.talk.stop();
   };
 
   #key = (event) => {
@@ -63,7 +63,7 @@ export class Composer extends Pure {
             placeholder=${live ? label : "Ask anything"} onKeyDown=${this.#key}
             onInput=${(event) => grow(event.target)}></textarea>
           ${live && html`<button id="stop" type="button" class="round" disabled=${stopping}
-            onClick=${() => page.talk.stop()} title="Stop (Esc)">
+            onClick=${this.#stop} title="Stop (Esc)">
             <${Icon} name="stop" /><span class="unseen">Stop</span>
           </button>`}
           <button id="send" class="round main" title=${live ? "Say" : "Send"}>

@@ -79,8 +79,9 @@ export class Conversation extends Pure {
             )}
             ${problem && html`<${Problem} problem=${problem} />
               <button type="button" onClick=${() => page.talk.load()}>Try again</button>`}
+            ${turns.length === 0 && loading && html`<p class="dots"><i></i><i></i><i></i></p>`}
             ${turns.length === 0 && !loading && !problem && html`
-              <${Empty} ask=${(question) => page.ask(question)} />`}
+              <${Empty} ask=${(question) => page.talk.live || page.ask(question)} />`}
           </div>
         </div>
         ${away && turns.length > 0 && html`<button type="button" id="to-end" class="round"

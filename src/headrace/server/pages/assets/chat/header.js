@@ -11,7 +11,7 @@ export class Header extends Pure {
   render({ about, agent, answered, side, choose, toggle }) {
     const agents = about?.agents ?? [];
     const one = agents.find(({ name }) => name === agent) ?? agents[0];
-    const model = (!agent && answered) || one?.model || "";
+    const model = answered || one?.model || "";
     const why = (model === one?.model && one?.why) || ""; // why it was chosen, if that one answered
     return html`
       <header class="bar">

@@ -12,7 +12,7 @@ import { Talk } from "./talk.js";
 export class Page {
   /** @type {any} What `GET v1/about` tells; null until it has. */
   about = null;
-  agent = ""; // whom to ask; "" for the first
+  agent = ""; // whom the person has chosen; "" for who answered last, or the first
   /** @type {Listed[] | null} The conversations; null until they are known. */
   sessions = null;
   locked = false; // the server wants a token
@@ -39,6 +39,7 @@ export class Page {
   open(session) {
     if (session === this.talk.session && !this.talk.problem) return;
     this.talk.leave();
+    if (session) this.agent = "";
     this.talk = this.#talkOf(session);
     this.#changed();
     if (session) this.talk.load();
@@ -46,8 +47,15 @@ export class Page {
 
   /** @param {string} question @param {import("./talk.js").Turn} [instead] As `Talk.ask` has it. */
   ask(question, instead) {
-    this.talk.agent = this.agent;
+    this.talk.agent = this.asked;
     return this.talk.ask(question, instead);
+  }
+
+  /** Who answers what is asked now; one that is here no longer does not. */
+  get asked() {
+    const wanted = this.agent || this.talk.agent;
+    const here = !this.about || this.about.agents.some(({ name }) => name === wanted);
+    return here ? wanted : "";
   }
 
   /** What may have changed while no one looked, in another tab or on another machine. */
@@ -62,7 +70,8 @@ export class Page {
     }
     this.#looking = false;
     const listed = this.sessions?.find(({ session }) => session === this.talk.session);
-    if (listed && stateOf(listed) !== this.talk.seen) await this.talk.load();
+    // Of the conversations the list has the newest: what is not there may be gone, or only old.
+    if (listed ? stateOf(listed) !== this.talk.seen : this.talk.seen) await this.talk.load();
   }
 
   /** Deletes a conversation, with all that was said in it. */
@@ -70,6 +79,7 @@ export class Page {
     try {
       await client.forget(session);
     } catch (error) {
+      if (error.code === "session_busy") return this.#tell("Not deleted: an answer is coming.");
       if (error.status !== 404) return this.#tell(`Not deleted: ${error.message}`);
     }
     this.sessions = this.sessions?.filter((one) => one.session !== session) ?? null;

@@ -14,6 +14,8 @@ export class Following {
   constructor(element, changed) {
     this.#element = element;
     this.#changed = changed;
+    // The composer grows, a keyboard opens, a phone is turned.
+    new ResizeObserver(() => this.grown()).observe(element);
     element.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     // Who opens something in an answer wants to read that.
     element.addEventListener("click", ({ target }) => {

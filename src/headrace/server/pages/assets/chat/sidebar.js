@@ -23,10 +23,11 @@ export class Sidebar extends Pure {
         <a id="new" href="#" onClick=${close}><${Icon} name="plus" />New conversation</a>
         <ul id="sessions">
           ${sessions?.map(
-            ({ session, title, live_run: live }) => html`
+            ({ session, title, live_run: live, updated_at: at }) => html`
               <li key=${session}>
-                <a class="session" href="#s=${encodeURIComponent(session)}" onClick=${close}
-                  aria-current=${session === open ? "page" : null} title=${title}>
+                <a class="session" dir="auto" href="#s=${encodeURIComponent(session)}"
+                  onClick=${close} aria-current=${session === open ? "page" : null}
+                  title=${`${title}\n${new Date(at * 1000).toLocaleString()}`}>
                   ${title || "Untitled"}
                   ${live && html`<span class="live-dot" title="Answering"></span>`}
                 </a>
@@ -40,7 +41,7 @@ export class Sidebar extends Pure {
             `,
           )}
         </ul>
-        ${sessions?.length === 0 && html`<p class="soft">None yet.</p>`}
+        ${sessions?.length === 0 && html`<p class="soft">No conversations yet.</p>`}
       </nav>
     `;
   }

@@ -47,7 +47,7 @@ export class Talk {
   status = "";
   /** @type {Error | null} Why the conversation could not be read. */
   problem = null;
-  agent = ""; // whom to ask; "" for the first that there is
+  agent = ""; // whom to ask: who answered last; "" for the first that there is
   seen = ""; // how the session was when it was last read
   #around;
   #left = new AbortController();
@@ -141,12 +141,14 @@ export class Talk {
     if (this.live.runId) await this.#cancel(this.live.runId);
   }
 
-  /** Approves or denies a call that waits. */
+  /** Approves or denies a call that waits. @returns {Promise<boolean>} Whether it was taken. */
   async decide(runId, part, approved) {
     try {
       await client.decide(runId, part, approved);
+      return true;
     } catch (error) {
       this.#say(`Not decided: ${error.message}`);
+      return false;
     }
   }
 
@@ -174,8 +176,11 @@ export class Talk {
   }
 
   #show(stored, last) {
+    const shown = this.turns.length;
     this.turns = reconciled(this.turns, [...turnsOf(stored), ...unstoredTurn(stored, last)]);
-    this.seen = stateOf(stored);
+    if (shown && !this.turns.length) this.#say("This conversation is gone.");
+    this.seen = stored.updated_at ? stateOf(stored) : ""; // of none there is nothing to see
+    this.agent = last?.agent ?? "";
     this.problem = null;
   }
 

@@ -3,7 +3,7 @@ import { html } from "../vendor/preact.js";
 import { AnswerSection } from "./answer.js";
 import { Icon } from "./icons.js";
 import { Pure } from "./pure.js";
-import { grow, sends } from "./typing.js";
+import { grow, leaves, sends } from "./typing.js";
 
 /**
  * @extends {Pure<{turn: import("./conversation.js").Turn, editing: boolean, busy: boolean,
@@ -38,7 +38,8 @@ export class TurnArticle extends Pure {
         ${editing
           ? html`<${QuestionForm} question=${turn.question} ask=${ask}
               leave=${() => page.talk.edit("")} />`
-          : html`<${Question} turn=${turn} busy=${busy} edit=${() => page.talk.edit(turn.key)} />`}
+          : turn.question && html`<${Question} turn=${turn} busy=${busy}
+              edit=${() => page.talk.edit(turn.key)} />`}
         <h2 class="unseen">Answer</h2>
         <${AnswerSection} turn=${turn} busy=${busy} retry=${this.#retry} decide=${this.#decide} />
       </article>
@@ -53,7 +54,7 @@ const Question = ({ turn, busy, edit }) => html`
       title="Edit the question">
       <${Icon} name="edit" /><span class="unseen">Edit the question</span>
     </button>
-    <div class="question">${turn.question}</div>
+    <div class="question" dir="auto">${turn.question}</div>
   </div>
 `;
 
@@ -76,7 +77,7 @@ class QuestionForm extends Pure {
 
   #key = (event) => {
     if (sends(event)) this.#send(event);
-    if (event.key !== "Escape") return;
+    if (!leaves(event)) return;
     event.stopPropagation();
     this.props.leave();
   };

@@ -18,7 +18,7 @@ export function figures({ metrics, usage, finishReason, state }) {
   const first = metrics?.time_to_first_token_ms;
   if (first !== null && first !== undefined) said.push(`first token after ${duration(first)}`);
   if (metrics?.tokens_per_second) said.push(`${rate(metrics.tokens_per_second)} tokens/s`);
-  if (usage?.output) said.push(`${usage.exact ? "" : "about "}${count(usage.output)} tokens`);
+  if (usage?.output) said.push(`${usage.exact ? "" : "about "}${tokens(usage.output)}`);
   if (state === "complete" && CUT[finishReason]) said.push(CUT[finishReason]);
   return said;
 }
@@ -30,4 +30,5 @@ const CUT = {
 };
 
 const count = (number) => number.toLocaleString("en");
+const tokens = (number) => `${count(number)} ${number === 1 ? "token" : "tokens"}`;
 const rate = (number) => (number < 10 ? number.toFixed(1) : count(Math.round(number)));

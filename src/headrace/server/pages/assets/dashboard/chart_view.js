@@ -1,13 +1,13 @@
 /** A chart: drawn by uPlot, told in its caption, and there as a table. */
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import uPlot from "../vendor/uplot.js";
-import { clock, count } from "./format.js";
+import { steps } from "./charts.js";
+import { clock } from "./format.js";
 import { stacked } from "./series.js";
 
 const HEIGHT = 170;
 const MOST_ROWS = 60; // of the table
 const COLOURS = 6; // --line-1 to --line-6 in dashboard.css
-const WHOLE = [1, 2, 5].flatMap((n) => [n, 10 * n, 100 * n, 1e3 * n, 1e4 * n, 1e5 * n, 1e6 * n]);
 
 /**
  * @param {object} props
@@ -85,7 +85,6 @@ function optionsFor(chart, lines, element, shown, onHover) {
     grid: { stroke: colour("line"), width: 1 },
     ticks: { show: false },
   };
-  const whole = chart.words === count ? { incrs: WHOLE.toSorted((a, b) => a - b) } : {};
   const series = lines.map(([name], i) => drawn(chart, name, colour(`line-${(i % COLOURS) + 1}`)));
   if (chart.kind === "bars") series.reverse();
   return {
@@ -100,7 +99,7 @@ function optionsFor(chart, lines, element, shown, onHover) {
     },
     axes: [
       { ...axis, values: (_, times) => times.map(hour), space: 60, size: 28 },
-      { ...axis, values: (_, values) => values.map(chart.words), size: 62, ...whole },
+      { ...axis, values: (_, values) => values.map(chart.words), size: 62, incrs: steps(chart) },
     ],
     series: [{}, ...series],
     hooks: { setCursor: [(plot) => onHover(plot.cursor.idx ?? null)] },

@@ -59,6 +59,14 @@ export const CHARTS = [
   },
 ];
 
+const STEPS = Array.from({ length: 8 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** (i - 1))).flat();
+
+/**
+ * Steps of a chart's axis, whose figures all differ in words: 0.25 and 0.3 do not.
+ * @param {Chart} chart
+ */
+export const steps = ({ words }) => STEPS.filter((step) => step >= 1 || words !== count);
+
 /** Spans of time that may be drawn, in seconds. */
 export const RANGES = [
   [300, "5 minutes"],

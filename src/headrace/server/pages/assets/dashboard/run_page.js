@@ -55,14 +55,14 @@ function Head({ id, log }) {
         ${reading === "lost" && html` <span class="note">${LOST}</span>`}
         ${log.live && known && html` <${StopButton} id=${id} />`}
       </p>
-      <dl class="facts">
+      ${known && html`<dl class="facts">
         <${Fact} name="Model">${model}<//>
-        <${Fact} name="Began">${known ? moment(waterfall.began) : ""}<//>
+        <${Fact} name="Began">${moment(waterfall.began)}<//>
         <${Fact} name="Session">
           ${session && html`<a href=${toChat(session)}>${cut(session, 80)}</a>`}
         <//>
         <${Figures} log=${log} />
-      </dl>
+      </dl>`}
     </header>
   `;
 }

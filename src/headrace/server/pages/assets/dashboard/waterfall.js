@@ -150,6 +150,24 @@ export class Waterfall {
   }
 }
 
+/**
+ * Bars as they are read: those of an agent below stand together, where its first one began.
+ * @param {Bar[]} bars In order of time, of the agent at `path` and those below it.
+ * @returns {Bar[]}
+ */
+export function nested(bars, path = "") {
+  const depth = path === "" ? 0 : path.split("/").length;
+  const own = (bar) => bar.agent.split("/").slice(0, depth + 1).join("/");
+  const done = new Set([path]);
+  return bars.flatMap((bar) => {
+    const next = own(bar);
+    if (next === path) return [bar];
+    if (done.has(next)) return [];
+    done.add(next);
+    return nested(bars.filter((other) => own(other) === next), next);
+  });
+}
+
 /** Steps of an agent stand below the agent, its calls below its steps. */
 function depthOf(kind, agent, name) {
   const path = agent === "" ? [] : agent.split("/");

@@ -1,7 +1,7 @@
 /** The waterfall of a run: a row for each bar, on one axis of time. */
 import { html } from "../vendor/preact.js";
 import { cut, ms, plural } from "./format.js";
-import { LONG_GAP, partsOf, percent, ticks } from "./waterfall.js";
+import { LONG_GAP, nested, partsOf, percent, ticks } from "./waterfall.js";
 
 const KEY = [
   ["wait", "waiting for the model"],
@@ -36,7 +36,7 @@ export function WaterfallView({ waterfall, length, position, onSeek }) {
         ${ticks(length).map((at) => html`<span style=${atPercent(at, length)}>${ms(at)}</span>`)}
       </div>
       <ol id="waterfall">
-        ${bars.map(
+        ${nested(bars).map(
           (bar) => html`<${BarRow} key=${bar.seq} ...${{ bar, length, position, onSeek }} />`,
         )}
       </ol>
@@ -70,12 +70,12 @@ function BarRow({ bar, length, position, onSeek }) {
         ${partsOf(bar, length).map(
           (part) => html`<span
             class=${`part ${part.kind}`}
-            style=${{ left: `${part.left}%`, width: `${part.width}%` }}
+            style=${{ left: within(part.left), width: `${part.width}%` }}
           ></span>`,
         )}
         ${bar.token !== null &&
-        html`<span class="first" style=${atPercent(bar.token, length)}></span>`}
-        <span class="here" style=${atPercent(position, length)}></span>
+        html`<span class="first" style=${{ left: within(percent(bar.token, length)) }}></span>`}
+        <span class="here" style=${{ left: within(percent(position, length)) }}></span>
       </span>
       <span class="bar-time">${bar.end === null ? "…" : ms(bar.end - bar.start)}</span>
       <span class="unseen">${words}</span>
@@ -83,6 +83,8 @@ function BarRow({ bar, length, position, onSeek }) {
   `;
 }
 
+/** What is too short to be drawn is still seen, also at the very end. */
+const within = (at) => `min(${at}%, 100% - 2px)`;
 const atPercent = (at, whole) => ({ left: `${percent(at, whole)}%` });
 
 /** A bar in words: what its colours say. */

@@ -17,7 +17,7 @@ export function Markdown({ text, live = false }) {
   const blocks = useRef(null);
   blocks.current ??= new MarkdownBlocks();
   const shown = blocks.current.update(text, { ended: !live });
-  return html`<div class="md" dir="auto">
+  return html`<div class="md">
     ${shown.map((block) => html`<${Block} key=${block.key} block=${block} />`)}
   </div>`;
 }
@@ -41,7 +41,7 @@ function Prose({ content }) {
     element.current.innerHTML = safeHTML(content);
     for (const pre of element.current.querySelectorAll("pre")) addCopyButton(pre);
   }, [content]);
-  return html`<div class="block" ref=${element}></div>`;
+  return html`<div class="block" dir="auto" ref=${element}></div>`;
 }
 
 /** Its text is text, and goes through no HTML. */
@@ -72,6 +72,8 @@ function addCopyButton(pre) {
   button.onclick = () => copy(pre.textContent, (said) => void (button.textContent = said));
   const code = document.createElement("div");
   code.className = "code";
+  const language = pre.firstChild.className?.slice("language-".length);
+  if (language) code.dataset.language = language;
   pre.replaceWith(code);
   code.append(button, pre);
 }

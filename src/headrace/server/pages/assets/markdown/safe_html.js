@@ -26,6 +26,7 @@ const RULES = {
   ALLOWED_ATTR: ATTRIBUTES,
   ALLOWED_NAMESPACES: ["http://www.w3.org/1999/xhtml"],
   ALLOWED_URI_REGEXP: /^(?:https?:\/\/|mailto:)/i,
+  ADD_URI_SAFE_ATTR: ["align", "start"], // they hold no address, and are not read as one
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_TRUSTED_TYPE: true,
