@@ -252,13 +252,13 @@ async def test_a_refused_connection() -> None:
 
 
 STALLS = {
-    "before the head": Bad([STALL], "deadline_exceeded", ("first content", "0.1 s"), asked=3),
+    "before the head": Bad([STALL], "deadline_exceeded", ("first content",), asked=3),
     "before the first content": Bad(
-        [head(), STALL], "deadline_exceeded", ("first content", "0.1 s"), asked=3
+        [head(), STALL], "deadline_exceeded", ("first content",), asked=3
     ),
     "in mid-text": Bad(
         stream(chunk("Half an answer"), end=STALL), "deadline_exceeded",
-        ("further content", "0.1 s"), text="Half an answer",
+        ("further content",), text="Half an answer",
     ),
 }  # fmt: skip
 
@@ -266,16 +266,24 @@ STALLS = {
 @pytest.mark.parametrize("name", STALLS)
 async def test_a_stall(name: str) -> None:
     bad = STALLS[name]
+    wait = "gap" if bad.text else "first_content"
+    for limit in (0.1, 0.5, 2.5):  # a busy machine may take the first one before it has asked
+        async with leaves_nothing(), Loopback(bad.script) as server:
+            shown, error = await read(agent_at(server.url, **{wait: limit}))
+            await server.all_closed()
+        if len(server.requests) == bad.asked:
+            break
+    assert len(server.requests) == bad.asked
+    assert f"{limit:g} s" in str(error)
     async with leaves_nothing(), Loopback(bad.script) as server:
-        shown, error = await read(agent_at(server.url, first_content=0.1, gap=0.1))
-        assert len(server.requests) == bad.asked
-        for connection in range(bad.asked):
-            await server.closed(connection)
-        code, out, err = await command(server.url, "--timeout", "0.5")
+        for seconds in ("0.5", "2", "8"):  # a busy machine may take the first one to load it all
+            code, out, err = await command(server.url, "--timeout", seconds)
+            if bad.text in out:
+                break
     assert shown == bad.text
     check_error(error, bad)
     assert (code, out) == (1, f"{bad.text}\n" if bad.text else "")
-    assert "more than 0.5 s" in told_on(err)
+    assert f"more than {seconds} s" in told_on(err)
 
 
 async def test_a_wait_that_the_provider_asks_for_is_kept_and_the_answer_shown_once() -> None:

@@ -23,7 +23,7 @@ from headrace.runtime import Runtime
 from headrace.testing import Gate, ScriptedModel, Step
 from tests.chaos.compare import compare
 from tests.chaos.files import DATABASE, SHOWN
-from tests.chaos.stalled import PIECE
+from tests.chaos.stalled import LEASE, PIECE
 from tests.runtime.orphans import log_of, of
 
 pytestmark = pytest.mark.anyio
@@ -222,13 +222,15 @@ async def test_a_process_that_was_stopped_finds_its_run_taken(tmp_path: Path) ->
     assert process.stdout is not None
     try:
         run_id = (await process.stdout.readline()).decode().strip()
-        async with SQLiteStore(tmp_path / DATABASE) as store:
+        ahead = 0.0
+        async with SQLiteStore(tmp_path / DATABASE, clock=lambda: time() + ahead) as store:
             held = Gate()
             agent = Agent("assistant", ScriptedModel([Step(["yours ", held, "done"])]))
             async with Runtime(store, agents=[agent], lease=0.5) as second:
                 watch = Watch(await second.attach(run_id))
                 await until(lambda: watch.has(PIECE))
                 await stop(process, tmp_path / DATABASE)
+                ahead = 2 * LEASE
                 await until(lambda: watch.has("yours "))
                 process.send_signal(signal.SIGCONT)
                 assert await process.stdout.readline() == b"let go\n"

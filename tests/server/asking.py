@@ -120,10 +120,10 @@ class Client:
 
 
 @asynccontextmanager
-async def asking(url: str) -> AsyncGenerator[Client]:
-    """A client of this server."""
+async def asking(url: str, *, keep_alive: bool = False) -> AsyncGenerator[Client]:
+    """A client of this server; `keep_alive` is what most clients do with a connection."""
     timeout = aiohttp.ClientTimeout(total=60)
-    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    connector = aiohttp.TCPConnector(limit=0, force_close=not keep_alive)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         yield Client(url, session)
     await asyncio.sleep(0)

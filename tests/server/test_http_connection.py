@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
@@ -43,28 +42,21 @@ async def listening(http: type[HttpConnection] = HttpConnection) -> AsyncGenerat
 
 
 async def test_heads_are_bounded_wherever_they_grow() -> None:
-    piece = b"a" * 8192
     async with listening() as url:
         for begins, more in [
-            (b"GET /", piece),  # the address
-            (b"GET / HTTP/1.1\r\nx: ", piece),  # one header
-            (b"GET / HTTP/1.1\r\n", b"x: y\r\n" * 1000),  # many
-            (b"GET / HTTP/1.1\r\n", piece),  # a name
+            (b"GET /", b"a"),  # the address
+            (b"GET / HTTP/1.1\r\nx: ", b"a"),  # one header
+            (b"GET / HTTP/1.1\r\n", b"x: y\r\n"),  # many
+            (b"GET / HTTP/1.1\r\n", b"a"),  # a name
         ]:
             async with connection(url) as (reader, writer):
-                writer.write(begins)
-                sent = 0
-                while not reader.at_eof() and sent < 20 * MAX_HEAD:
-                    writer.write(more)
-                    sent += len(more)
-                    await asyncio.sleep(0)
-                    if reader._buffer:  # type: ignore[attr-defined]
-                        break
+                # Not a byte more than is refused: what a server has not read when it closes resets
+                # the connection, and who is still writing then never reads the answer.
+                writer.write((begins + more * MAX_HEAD)[: MAX_HEAD + 1])
                 answer = await raw_answer(reader)
                 assert (answer.status, answer.code) == (431, "headers_too_large")
                 assert SECURITY.items() <= answer.headers.items()
-                with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-                    await reader.readexactly(1)
+                assert await reader.read() == b""  # closed
 
 
 async def test_what_is_within_the_bounds_is_answered_again_and_again() -> None:

@@ -90,18 +90,23 @@ async def test_a_peer_that_pings_without_reading_is_let_go() -> None:
 
 
 async def test_a_peer_that_answers_no_pings_is_dropped() -> None:
-    async with serving([speaker()], ws_ping=0.25) as server:
-        async with raw(server.url) as (reader, writer):
-            for _ in range(2):  # as long as they are answered, they go on
-                opcode, payload = await frame(reader)
-                assert opcode == Opcode.PING
-                writer.write(Frame(Opcode.PONG, payload).serialize(mask=True))
-            assert (await frame(reader))[0] == Opcode.PING
-            opcode, payload = await frame(reader)
-            assert (opcode, int.from_bytes(payload[:2])) == (Opcode.CLOSE, 1011)
-            assert await reader.read() == b""
-        await no_viewers(server)
-    assert leftovers() == []
+    for seconds in (0.25, 1.0, 4.0):  # a busy machine may answer too late for the first one
+        seen: list[int] = []
+        async with serving([speaker()], ws_ping=seconds) as server:
+            async with raw(server.url) as (reader, writer):
+                while Opcode.CLOSE not in seen:
+                    opcode, payload = await frame(reader)
+                    seen.append(opcode)
+                    if len(seen) <= 2 and opcode == Opcode.PING:
+                        writer.write(Frame(Opcode.PONG, payload).serialize(mask=True))
+                assert int.from_bytes(payload[:2]) == 1011
+                assert await reader.read() == b""
+            await no_viewers(server)
+        assert leftovers() == []
+        if len(seen) == 4:
+            break
+    # As long as they are answered, they go on.
+    assert seen == [Opcode.PING, Opcode.PING, Opcode.PING, Opcode.CLOSE]
 
 
 @asynccontextmanager

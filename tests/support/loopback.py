@@ -70,6 +70,15 @@ class Loopback:
         async with asyncio.timeout(10):
             return await asyncio.shield(self.connections[connection].lost)
 
+    async def all_closed(self) -> None:
+        """Wait until the peer has closed all its connections; there may be none yet.
+
+        A short deadline may be over before a busy machine has connected.
+        """
+        async with asyncio.timeout(10):
+            for connection in self.connections:
+                await asyncio.shield(connection.lost)
+
     async def asked(self, count: int) -> None:
         """Wait until so many requests have come."""
         async with asyncio.timeout(30):

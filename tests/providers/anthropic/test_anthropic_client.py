@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from statistics import median
 from typing import Any
 
 import pytest
@@ -186,17 +187,20 @@ async def test_a_busy_server_is_asked_again_after_the_wait_that_it_told(status: 
 
 
 async def test_leaving_a_stream_closes_its_socket_at_once() -> None:
+    late = []
     async with Loopback(stream(start(), words(0, "a"), end=STALL)) as server:
-        async with model(server).stream(ASK) as batches:
-            await anext(batches)
-            left = asyncio.get_running_loop().time()
-        assert await server.closed(0) - left < 0.25
+        for turn in range(5):
+            async with model(server).stream(ASK) as batches:
+                await anext(batches)
+                left = asyncio.get_running_loop().time()
+            late.append(await server.closed(turn) - left)
+    assert median(late) < 0.25  # one of them may fall into a pause of the machine
 
 
 async def test_a_silence_before_the_first_content_is_a_deadline() -> None:
     async with Loopback(stream(start(), PING, end=STALL)) as server:
         found, _ = await failed(server, deadlines=Deadlines(first_content=0.05))
-        await server.closed(0)
+        await server.all_closed()
     assert isinstance(found, DeadlineExceeded)
     assert found.wait == "first_content"
 

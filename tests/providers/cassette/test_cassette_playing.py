@@ -30,6 +30,7 @@ from headrace.providers.cassette.playing import Cassette
 from headrace.providers.cassette.wires import reader
 from headrace.providers.rows import ROWS
 from headrace.providers.table import resolve_model
+from headrace.testing import run_with_fake_clock
 from tests.providers.chat_bodies import CALLED, STOP, call, calls, chunk
 
 ASK = ModelRequest.of("Hi")
@@ -83,12 +84,16 @@ async def test_each_recorded_read_is_one_batch(hello: Path) -> None:
     assert len(batches) == 3
 
 
-async def test_pace(tmp_path: Path) -> None:
+def test_pace(tmp_path: Path) -> None:
     path = write(tmp_path / "a", [(100, HEL), (200, LO), (400, STOP)])
-    assert 0.4 <= await took(Cassette(path)) < 0.6
-    assert 0.1 <= await took(Cassette(path, speed=4)) < 0.25
-    assert await took(Cassette(path, speed=0)) < 0.1
-    assert 0.2 <= await took(Cassette(path, speed=4, fault=Slow(2))) < 0.35
+
+    def seconds(model: Cassette) -> float:
+        return run_with_fake_clock(took(model))
+
+    assert seconds(Cassette(path)) == pytest.approx(0.4)
+    assert seconds(Cassette(path, speed=4)) == pytest.approx(0.1)
+    assert seconds(Cassette(path, speed=0)) == 0
+    assert seconds(Cassette(path, speed=4, fault=Slow(2))) == pytest.approx(0.2)
 
 
 async def test_a_name_plays_a_cassette(hello: Path) -> None:
@@ -208,11 +213,11 @@ async def test_a_run_withdraws_a_cut_answer_and_asks_again(hello: Path) -> None:
 
 
 async def test_a_stall_is_found_by_the_deadlines(hello: Path) -> None:
-    soon = Deadlines(first_content=0.05, gap=0.05)
-    settings: dict[str, Any] = {"speed": 0, "retry": NO_RETRY, "deadlines": soon}
+    settings: dict[str, Any] = {"speed": 0, "retry": NO_RETRY}
     for at, wait in ((0, "first_content"), (len(HEL), "gap")):
+        soon = Deadlines(**{wait: 0.05})
         with pytest.raises(DeadlineExceeded) as caught:
-            await Cassette(hello, fault=Stall(at), **settings).complete(ASK)
+            await Cassette(hello, fault=Stall(at), deadlines=soon, **settings).complete(ASK)
         assert caught.value.wait == wait
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import traceback
+from statistics import median
 from typing import Any
 
 import pytest
@@ -251,11 +252,14 @@ async def test_after_the_finish_reason_a_broken_connection_is_a_whole_answer(end
 
 
 async def test_leaving_a_stream_closes_its_socket_at_once() -> None:
+    late = []
     async with Loopback(stream(chunk("a"), end=STALL)) as server:
-        async with model(server).stream(ASK) as batches:
-            assert await anext(batches) == [TextDelta("a")]
-            left = asyncio.get_running_loop().time()
-        assert await server.closed(0) - left < 0.25
+        for turn in range(5):
+            async with model(server).stream(ASK) as batches:
+                assert await anext(batches) == [TextDelta("a")]
+                left = asyncio.get_running_loop().time()
+            late.append(await server.closed(turn) - left)
+    assert median(late) < 0.25  # one of them may fall into a pause of the machine
 
 
 async def test_a_cancel_before_the_answer_closes_the_socket() -> None:
@@ -275,7 +279,7 @@ async def test_a_cancel_before_the_answer_closes_the_socket() -> None:
 async def test_no_first_content_is_a_deadline(script: list[object]) -> None:
     async with Loopback(script) as server:
         error, _ = await failed(server, deadlines=Deadlines(first_content=0.1))
-        await server.closed(0)
+        await server.all_closed()
     assert isinstance(error, DeadlineExceeded)
     assert error.wait == "first_content"
 

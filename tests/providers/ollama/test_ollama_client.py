@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from statistics import median
 from typing import Any
 
 import pytest
@@ -169,11 +170,14 @@ async def test_a_stream_that_breaks_is_an_error_and_keeps_the_text(end: object) 
 
 
 async def test_leaving_a_stream_closes_its_socket() -> None:
+    late = []
     async with Loopback(lines(say("a"), end=STALL)) as server:
-        async with model(server).stream(ASK) as batches:
-            assert await anext(batches) == [TextDelta("a")]
-            left = asyncio.get_running_loop().time()
-        assert await server.closed(0) - left < 0.25
+        for turn in range(5):
+            async with model(server).stream(ASK) as batches:
+                assert await anext(batches) == [TextDelta("a")]
+                left = asyncio.get_running_loop().time()
+            late.append(await server.closed(turn) - left)
+    assert median(late) < 0.25  # one of them may fall into a pause of the machine
 
 
 @pytest.mark.parametrize("script", [[STALL], lines(b"\n", say(""), end=STALL)])
@@ -181,7 +185,7 @@ async def test_a_stall_before_the_first_content_is_a_deadline(script: Script) ->
     async with Loopback(script) as server:
         with pytest.raises(DeadlineExceeded, match="ollama: no first content"):
             await model(server, deadlines=Deadlines(first_content=0.05)).complete(ASK)
-        await server.closed(0)
+        await server.all_closed()
 
 
 async def test_a_gap_is_a_deadline_and_keeps_the_text() -> None:

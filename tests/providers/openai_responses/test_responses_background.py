@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from statistics import median
 from typing import Any
 
 import pytest
@@ -221,14 +222,17 @@ async def test_before_any_content_the_usual_retry_asks_anew_when_it_cannot_be_re
 
 async def test_leaving_closes_the_socket_and_cancels_at_the_provider() -> None:
     loop = asyncio.get_running_loop()
-    async with Loopback(stream(*ANSWER[:2], end=STALL), CANCELLED) as server:
-        async with model(server, api_key="canary-0123456789").stream(ASK) as batches:
-            await first_text(batches)
-            left = loop.time()
-        assert await server.closed(0) - left < 0.25
-    assert asked(server) == ["POST /v1/responses", CANCEL]
-    assert server.requests[1].headers["authorization"] == "Bearer canary-0123456789"
-    assert server.requests[1].body == b""
+    late = []
+    for _ in range(5):
+        async with Loopback(stream(*ANSWER[:2], end=STALL), CANCELLED) as server:
+            async with model(server, api_key="canary-0123456789").stream(ASK) as batches:
+                await first_text(batches)
+                left = loop.time()
+            late.append(await server.closed(0) - left)
+        assert asked(server) == ["POST /v1/responses", CANCEL]
+        assert server.requests[1].headers["authorization"] == "Bearer canary-0123456789"
+        assert server.requests[1].body == b""
+    assert median(late) < 0.25  # one of them may fall into a pause of the machine
 
 
 async def test_a_cancelled_task_cancels_at_the_provider() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from statistics import median
 from typing import Any
 
 import pytest
@@ -193,14 +194,17 @@ async def test_a_429_is_asked_again_after_the_wait_that_was_told() -> None:
 
 
 async def test_leaving_a_stream_closes_its_socket_at_once_and_asks_nothing_more() -> None:
+    late = []
     async with Loopback(stream(created(), text("a"), end=STALL)) as server:
-        async with model(server).stream(ASK) as batches:
-            async for batch in batches:
-                assert batch == [TextDelta("a")]
-                break
-            left = asyncio.get_running_loop().time()
-        assert await server.closed(0) - left < 0.25
-        assert len(server.requests) == 1
+        for turn in range(5):
+            async with model(server).stream(ASK) as batches:
+                async for batch in batches:
+                    assert batch == [TextDelta("a")]
+                    break
+                left = asyncio.get_running_loop().time()
+            late.append(await server.closed(turn) - left)
+        assert len(server.requests) == 5
+    assert median(late) < 0.25  # one of them may fall into a pause of the machine
 
 
 @pytest.mark.parametrize(
@@ -215,8 +219,8 @@ async def test_a_stall_is_a_deadline_and_closes_the_socket(
     body: tuple[bytes, ...], wait: str
 ) -> None:
     async with Loopback(stream(*body, end=STALL)) as server:
-        error, turn = await failure(server, deadlines=Deadlines(first_content=0.05, gap=0.05))
-        await server.closed(0)
+        error, turn = await failure(server, deadlines=Deadlines(**{wait: 0.05}))
+        await server.all_closed()
     assert isinstance(error, DeadlineExceeded)
     assert (error.wait, turn.text) == (wait, "a" if wait == "gap" else "")
 
