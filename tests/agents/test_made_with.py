@@ -10,7 +10,7 @@ import pytest
 from headrace import Agent, Network, ReActAgent
 from headrace.agents.budgets import Budget
 from headrace.agents.guards import redact
-from headrace.errors import UsageError
+from headrace.errors import UnknownOption, UsageError
 from headrace.testing import ScriptedModel
 
 
@@ -38,6 +38,7 @@ BAD: dict[str, tuple[Callable[[Any], object], str]] = {
         "`budget` is a Budget, not 5000. Write budget=Budget(…), from headrace.agents.budgets.",
     ),
     "a number as nesting": (lambda make: make(nesting=3), "`nesting` is a Nesting, not 3"),
+    "a name that is nearly right": (lambda make: make(tool=[add]), "Did you mean tools?"),
     "a number as deadlines": (lambda make: make(deadlines=30), "`deadlines` is a Deadlines, not"),
 }
 
@@ -70,3 +71,16 @@ def test_what_it_can_be_made_with() -> None:
 
     agent = Agent(model=Mine(), tools=(add,), guards=iter([redact("x")]), budget=Budget(tools=1))  # type: ignore[arg-type]
     assert (list(agent.tools), len(agent.guards)) == (["add"], 1)
+
+
+def test_a_history_is_a_list_of_messages() -> None:
+    agent = Agent(model="demo")
+    with pytest.raises(UsageError, match="`history` is a list, not 'before'"):
+        agent.run_sync("Hi", history="before")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"holds headrace\.Message items, not dict"):
+        agent.start("Hi", history=[{"role": "user", "content": "Before"}])  # type: ignore[list-item]
+
+
+def test_an_odd_name_among_a_models_options() -> None:
+    with pytest.raises(UnknownOption, match="Did you mean temperature"):
+        Agent(model="demo", temperatur=1)

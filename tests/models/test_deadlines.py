@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from headrace.errors import DeadlineExceeded, ProviderError, RateLimited
+from headrace.errors import DeadlineExceeded, ProviderError, RateLimited, UsageError
 from headrace.messages import Opaque
 from headrace.models.deadlines import Deadlines
 from headrace.models.deltas import (
@@ -74,6 +75,14 @@ def paced(wait: float, batch: Item, times: int) -> list[Item]:
 
 def test_the_defaults_are_those_of_the_contract() -> None:
     assert Deadlines() == Deadlines(connect=10, first_content=120, gap=60, tool=60, run=900)
+
+
+@pytest.mark.parametrize("wrong", ["60", 0, -1.0, float("nan")])
+@pytest.mark.parametrize("name", Deadlines.__struct_fields__)
+def test_a_deadline_that_is_none_is_refused_where_it_is_set(name: str, wrong: Any) -> None:
+    with pytest.raises(UsageError, match=f"The deadline {name} is"):
+        Deadlines(**{name: wrong})
+    assert getattr(Deadlines(**{name: None}), name) is None
 
 
 def test_no_first_content() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,12 @@ def told(seconds: float) -> RateLimited:
 )
 def test_the_wait(retry: int, error: HeadraceError, jitter: float, wait: float | None) -> None:
     assert POLICY.wait_before(retry, error, jitter) == wait
+
+
+@pytest.mark.parametrize("wrong", [{"retries": -1}, {"base": -0.5}, {"longest": float("nan")}])
+def test_a_policy_that_is_none_is_refused_where_it_is_made(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="at least 0"):
+        RetryPolicy(**wrong)
 
 
 def test_no_retry_asks_once() -> None:

@@ -413,3 +413,8 @@ async def test_a_closed_runtime_takes_nothing(store: Store) -> None:
         pass
     with pytest.raises(UsageError, match="closed"):
         await runtime.submit(speaker("Hello"), "Hi")
+
+
+def test_a_mapping_of_agents_is_no_list_of_them() -> None:
+    with pytest.raises(UsageError, match="agents are Agents, not str"):
+        Runtime(agents={"bot": Agent("bot")})  # type: ignore[dict-item]

@@ -19,15 +19,22 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 from headrace.agents.approvals import APPROVAL_TIMEOUT, OnApproval
 from headrace.agents.calls import CallSettings
 from headrace.agents.drive import Plan, drive
-from headrace.agents.made_with import called, counted, instance, listed, model_or_name
+from headrace.agents.made_with import (
+    called,
+    conversation,
+    counted,
+    instance,
+    listed,
+    model_or_name,
+    options_of,
+)
 from headrace.agents.nesting import Nest, Nesting
 from headrace.agents.past import Past
 from headrace.errors import UsageError
-from headrace.messages import Message, MessageInput, as_messages
+from headrace.messages import Message, MessageInput
 from headrace.models.chunk import StreamChunk
 from headrace.models.deadlines import Deadlines
 from headrace.models.model import Model
-from headrace.models.request import Options
 from headrace.runs.log import RunLog
 from headrace.runs.response import Out, Response
 from headrace.runs.run import Driver, Run, RunInfo, new_run_id
@@ -131,7 +138,7 @@ class Agent(Generic[Out]):
         )
         self.deadlines = deadlines or Deadlines()
         instance("deadlines", self.deadlines, Deadlines)
-        self.options = Options.of(**options)
+        self.options = options_of(options, Agent.__init__.__annotations__)
         self.tools = _tool_table(tools)
         self.output = self._output(output_type, output_retries, output_by)
         self._named = model_or_name(model)
@@ -218,7 +225,7 @@ class Agent(Generic[Out]):
             ConfigurationError: no such provider or model, or no key.
             UsageError: input that is no message.
         """
-        return self.make_run([*history, *as_messages(input)], context=context, retract=retract)
+        return self.make_run(conversation(history, input), context=context, retract=retract)
 
     async def run(
         self,
@@ -384,7 +391,7 @@ class Agent(Generic[Out]):
         retract: bool = False,
     ) -> Run:
         """A run for one viewer that keeps no log."""
-        messages = [*history, *as_messages(input)]
+        messages = conversation(history, input)
         return self.make_run(messages, context=context, retract=retract, private=True)
 
     def _check(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from headrace.errors import UsageError
+from headrace.errors import UnknownOption, UsageError
+from headrace.messages import Message, MessageInput, as_messages
 from headrace.models.model import Model
+from headrace.models.request import Options
 
 
 def listed(name: str, given: Any) -> list[Any]:
@@ -57,6 +60,35 @@ def instance(name: str, given: Any, of: type[Any]) -> None:
             f"`{name}` is a {of.__name__}, not {_kind(given)}.",
             hint=f"Write {name}={of.__name__}(…), from {of.__module__}.",
         )
+
+
+def conversation(history: Iterable[Message], input: MessageInput) -> list[Message]:
+    """What a model is asked.
+
+    Raises:
+        UsageError: one of them holds something else than messages.
+    """
+    if not history:
+        return as_messages(input)
+    return [*as_messages(listed("history", history)), *as_messages(input)]
+
+
+def options_of(given: Mapping[str, Any], own: Iterable[str]) -> Options:
+    """The model's options among an agent's arguments.
+
+    Args:
+        given: What is none of the agent's own.
+        own: The names of these, one of which may have been meant.
+
+    Raises:
+        UnknownOption: there is none of this name.
+        UsageError: one has a wrong value.
+    """
+    for name in given:
+        near = difflib.get_close_matches(name, own, n=1)
+        if near and name not in Options.__struct_fields__:
+            raise UnknownOption(f"Unknown option {name!r}.", hint=f"Did you mean {near[0]}?")
+    return Options.of(**given)
 
 
 def model_or_name(given: Any) -> str | Model | None:

@@ -7,6 +7,8 @@ from math import inf
 
 from msgspec import Struct
 
+from headrace.errors import UsageError
+
 
 class Deadlines(Struct, frozen=True):
     """How long to wait for what, in seconds; None waits for ever.
@@ -17,6 +19,9 @@ class Deadlines(Struct, frozen=True):
         gap: From one content to the next. Keep-alive bytes do not count as content.
         tool: For one tool call.
         run: For a whole run, or a whole model call outside one.
+
+    Raises:
+        UsageError: one is no number of seconds above 0.
     """
 
     connect: float | None = 10.0
@@ -24,6 +29,15 @@ class Deadlines(Struct, frozen=True):
     gap: float | None = 60.0
     tool: float | None = 60.0
     run: float | None = 900.0
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            seconds = getattr(self, name)
+            if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+                raise UsageError(
+                    f"The deadline {name} is {seconds!r}.",
+                    hint="Give seconds above 0, or None to wait for ever.",
+                )
 
 
 class Watchdog:

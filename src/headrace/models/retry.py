@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from headrace.errors import HeadraceError, ProviderError
+from headrace.errors import HeadraceError, ProviderError, UsageError
 
 
 class RetryPolicy(Struct, frozen=True):
@@ -14,11 +14,21 @@ class RetryPolicy(Struct, frozen=True):
         retries: How often to ask again; 0 switches retrying off.
         base: Ceiling of the first wait, in seconds; it doubles each time.
         longest: No wait is longer. A provider that asks for more is not asked again.
+
+    Raises:
+        UsageError: one is below 0.
     """
 
     retries: int = 2
     base: float = 0.5
     longest: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.retries < 0 or not (self.base >= 0 and self.longest >= 0):
+            raise UsageError(
+                "retries, base and longest of a RetryPolicy are at least 0.",
+                hint="RetryPolicy(retries=0) asks once.",
+            )
 
     def wait_before(self, retry: int, error: HeadraceError, jitter: float) -> float | None:
         """Seconds to wait before retry number `retry` (from 1), or None to give up.

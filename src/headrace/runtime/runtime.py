@@ -111,7 +111,7 @@ class Runtime:
             )
         self.store, self._owns_store = _store(store)
         self.name = check_name(name, "a runtime")
-        self.agents = {agent.name: agent for agent in agents}
+        self.agents = _by_name(agents)
         self._busy = busy
         self._grace = grace
         self._max_live = max_live
@@ -454,6 +454,18 @@ class Runtime:
         except TimeoutError:
             return None
         raise RunEnded(record.id)
+
+
+def _by_name(agents: Iterable[Agent]) -> dict[str, Agent]:
+    found = {}
+    for agent in agents:
+        if not isinstance(agent, Agent):
+            raise UsageError(
+                f"A runtime's agents are Agents, not {type(agent).__name__}.",
+                hint="Write agents=[Agent(…), …]; each has its name already.",
+            )
+        found[agent.name] = agent
+    return found
 
 
 def _store(store: Store | str | None) -> tuple[Store, bool]:

@@ -354,9 +354,15 @@ def checked_agents(agents: Iterable[Agent]) -> list[Agent]:
     """The agents of a server.
 
     Raises:
-        UsageError: there are none, or two of one name.
+        UsageError: there are none, two of one name, or something that is none.
     """
     found = list(agents)
+    for agent in found:
+        if not isinstance(agent, Agent):
+            raise UsageError(
+                f"A server's agents are Agents, not {type(agent).__name__}.",
+                hint="Write app(agents=[Agent(…), …]); each has its name already.",
+            )
     names = [agent.name for agent in found]
     if not found or len(set(names)) < len(names):
         raise UsageError(

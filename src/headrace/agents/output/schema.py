@@ -46,7 +46,7 @@ def adapter_of(type_: Any, label: str) -> tuple[TypeAdapter[Any], dict[str, Any]
         except (PydanticUserError, PydanticUndefinedAnnotation, TypeError, NameError) as error:
             why = str(error).splitlines()[0]
     raise UsageError(
-        f"output_type {label!r} has no JSON Schema: {why}",
+        f"output_type {label!r} has no JSON Schema: {why.rstrip('.')}.",
         hint="Give a pydantic model, a dataclass or a TypedDict, made of such types.",
     )
 

@@ -25,7 +25,16 @@ class _Open:
     """A block that has begun."""
 
     __slots__ = (
-        *("closed", "id", "kind", "name", "pieces", "place", "raw", "signature", "told", "whole"),
+        "closed",
+        "id",
+        "kind",
+        "name",
+        "pieces",
+        "place",
+        "raw",
+        "signature",
+        "told",
+        "whole",
     )
 
     def __init__(self, kind: str, raw: str) -> None:
