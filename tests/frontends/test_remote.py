@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -305,3 +307,34 @@ async def test_the_servers_own_wait_is_kept_up_to_a_bound() -> None:
     patient = [*stream(b"retry: 3600000\n\n", frame(LOG[0]))]
     async with Loopback(patient, shown(LOG[1:])) as server:
         assert await followed(at(server, resume=slow).run(RUN)) == LOG
+
+
+@pytest.mark.parametrize("status", ["200 OK", "503 Service Unavailable"])
+async def test_a_question_that_is_given_up_leaves_no_connection(status: str) -> None:
+    """As where the run's end comes while its cancel is still being answered."""
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+    async with Loopback((head.encode(), STALL)) as server:
+        asking = asyncio.create_task(at(server).run(RUN).cancel())
+        await server.asked(1)
+        await until_reading(asking)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await server.all_closed()
+
+
+async def until_reading(asking: asyncio.Task[Event]) -> None:
+    """Wait until the answer's head is there, and its body is waited for."""
+    async with asyncio.timeout(30):
+        while not any("read" in name for name in waits_in(asking)):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+def waits_in(task: asyncio.Task[Event]) -> list[str]:
+    """The functions that a task waits in, outermost first."""
+    names = []
+    waits: Any = task.get_coro()
+    while waits is not None:
+        names.append(getattr(waits, "__name__", ""))
+        waits = getattr(waits, "cr_await", None)
+    return names

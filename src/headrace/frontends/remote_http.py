@@ -83,8 +83,10 @@ class Server:
         answer = await self._send(method, path, body, query or {}, headers or {}, gap)
         if isinstance(answer, HeadraceError) or 200 <= answer.status < 300:
             return answer
-        told = await _some_of(answer)
-        answer.close()
+        try:
+            told = await _some_of(answer)
+        finally:
+            answer.close()
         return refusal(answer.status, answer.headers, told, self.where, time(), self._token)
 
     async def ask(
@@ -101,12 +103,15 @@ class Server:
             return answer
         got = bytearray()
         content = Body(answer)
-        while data := await content.read():
-            got += data
-            if len(got) > MAX_BODY:
-                answer.close()
-                return InvalidResponse(f"{self.where} answered with more than {MAX_BODY} bytes.")
-        answer.close()
+        try:
+            while data := await content.read():
+                got += data
+                if len(got) > MAX_BODY:
+                    return InvalidResponse(
+                        f"{self.where} answered with more than {MAX_BODY} bytes."
+                    )
+        finally:
+            content.close()
         if content.broken:
             return no_connection(OSError(), self.where)
         return bytes(got)
