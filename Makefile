@@ -44,7 +44,8 @@ test: $(READY_TO_DEVELOP) ## set up the development environment and run every ch
 		{ echo "Some files are not formatted: run \`make fmt\`." >&2; exit 1; }
 	@echo "lint" && $(BIN)/ruff check --quiet $(SOURCES)
 	@echo "types" && $(BIN)/mypy --no-error-summary
-	@echo "floors, tests, doc snippets, examples" && $(BIN)/pytest -q $(TESTS)
+	@echo "floors, tests, doc snippets, examples" && \
+		$(BIN)/$(if $(TESTS),pytest -q $(TESTS),python -m tools.run_tests)
 
 coverage: $(READY_TO_DEVELOP) ## run the tests, and say which lines none of them ran in its own process
 	@$(BIN)/coverage run -m pytest -q $(TESTS)
