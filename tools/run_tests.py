@@ -1,7 +1,7 @@
 """``python -m tools.run_tests``: all tests, in two processes at once.
 
-What mostly waits for programs that it has started, and measures no time, runs beside the rest: a
-machine of two cores is done a quarter sooner. That part is told when the rest has ended.
+The server's tests, with their browsers, take about as long as all others: on two cores both halves
+are done sooner. What ran beside is told when the rest has ended.
 """
 
 from __future__ import annotations
@@ -10,8 +10,23 @@ import subprocess
 import sys
 import tempfile
 
-BESIDE = ("tests/chaos", "tests/cli")
-"""What runs beside the rest."""
+BESIDE = tuple(
+    f"tests/{folder}"
+    for folder in (
+        "agents",
+        "chaos",
+        "cli",
+        "e2e",
+        "frontends",
+        "models",
+        "providers",
+        "runs",
+        "runtime",
+        "tools",
+        "wire",
+    )
+)
+"""What runs beside the rest; nothing of it needs Node or a browser, which the rest installs."""
 
 PYTEST = (sys.executable, "-m", "pytest", "-q")
 
@@ -29,7 +44,7 @@ def main() -> int:
             beside.terminate()
             beside.wait()
         said.seek(0)
-        print(f"beside that, {' and '.join(BESIDE)}:", flush=True)
+        print("beside that,", ", ".join(BESIDE), flush=True)
         sys.stdout.buffer.write(said.read())
     return code
 

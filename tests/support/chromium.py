@@ -23,6 +23,25 @@ from tests.support.node import HOME, node
 PATIENCE = 60.0
 """Seconds that one step in the browser may take."""
 
+ORDINARY = 1.0
+"""Milliseconds that `YARDSTICK` gives on a machine on which 100 ms are a long task."""
+
+YARDSTICK = """(() => {
+  const times = [];
+  for (let n = 0; n < 100; n += 1) {
+    const began = performance.now();
+    const place = document.createElement("div");
+    for (let m = 0; m < 2000; m += 1) {
+      const item = document.createElement("li");
+      item.append(`item ${m}`, document.createElement("em"));
+      place.append(item);
+    }
+    times.push(performance.now() - began);
+  }
+  return times.sort((a, b) => a - b)[50];
+})()"""
+"""The work of a page, always the same: how long it takes tells how fast the machine is now."""
+
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -256,6 +275,10 @@ class Page:
     async def tasks(self) -> list[Task]:
         """The main thread's tasks since `trace`, which ends here."""
         return [Task(*task) for task in await self._do("tasks")]
+
+    async def slowness(self) -> float:
+        """How many times slower than an ordinary machine this one is at the moment; 1 at least."""
+        return max(1.0, float(await self.value(YARDSTICK)) / ORDINARY)
 
     async def violations(self, *impacts: str) -> list[dict[str, Any]]:
         """What axe finds against accessibility, of the impacts that are named."""

@@ -237,7 +237,8 @@ async def test_a_long_run_is_shown_without_a_standstill(browser: Browser) -> Non
         await seen.open_run(run_id)
         await seen.ended()
         # On a processor: what else the machine does is not the page's.
-        assert max(task.busy for task in await seen.page.tasks()) < 1000
+        longest = max(task.busy for task in await seen.page.tasks())
+        assert longest < 1000 * await seen.page.slowness()
         assert len(await seen.replayed()) == 50_000
         assert await seen.page.count("#events > li") < 20
 
